@@ -1,0 +1,21 @@
+//! Bitmaps as the evaluator reads them: zero-copy views of portable roaring bytes, one block of
+//! 65,536 bits as scratch, integers per position as bit planes, and the two byte formats built on
+//! them (ClickHouse's `groupBitmap` and bit-sliced columns). Slices in, slices out: no I/O.
+
+mod block;
+mod container;
+mod kernels;
+mod planes;
+mod view;
+
+pub mod clickhouse;
+pub mod slices;
+
+pub use block::Block;
+pub use container::{Container, Containers};
+pub use planes::{Planes, compare_difference, compare_planes};
+pub use slices::SlicesView;
+pub use view::{Malformed, PortableView};
+
+#[cfg(not(target_endian = "little"))]
+compile_error!("blocks are read as little-endian words straight from portable roaring bytes");

@@ -1,0 +1,255 @@
+//! A bit-sliced column: signed 64-bit values over u32 positions, one portable roaring bitmap per
+//! bit, so that whole blocks of values are added with a few word-wise passes.
+//!
+//! ```text
+//! bytes            what (little-endian)
+//! 0..4             "MSL1"
+//! 4                P: u8, planes of the values above zero (0 to 63)
+//! 5                N: u8, planes of the absolute values of those below zero (0 to 64)
+//! 6..8             zero
+//! 8..16            positions that have a value: u64
+//! 16..             1 + P + N lengths in bytes: u32 each
+//! then             as many portable roaring bitmaps, end to end: the positions that have a value
+//!                  (zero is a value), P planes, N planes; plane k holds bit k
+//! ```
+//!
+//! A position is in the planes of one sign at most. Nothing may follow the last bitmap.
+
+use roaring::RoaringBitmap;
+
+use crate::block::Block;
+use crate::container::Container;
+use crate::planes::Planes;
+use crate::view::{Malformed, PortableView, take, take_array};
+
+const MAGIC: [u8; 4] = *b"MSL1";
+const POSITIVE_MAX: usize = 63;
+const NEGATIVE_MAX: usize = 64;
+
+/// A position given to `encode` does not lie behind the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("position {0} does not lie behind the one before it")]
+pub struct NotAscending(pub u32);
+
+/// The column of `(position, value)` pairs whose positions strictly ascend. Meant for dense
+/// positions: a block costs about the same with one value as with thousands.
+pub fn encode(pairs: impl IntoIterator<Item = (u32, i64)>) -> Result<Vec<u8>, NotAscending> {
+    let mut columns = Columns::default();
+    let mut last = None;
+    for (position, value) in pairs {
+        if last >= Some(position) {
+            return Err(NotAscending(position));
+        }
+        if last.is_some_and(|last| last >> 16 != position >> 16) {
+            columns.flush();
+        }
+        columns.set(position, value);
+        last = Some(position);
+    }
+    columns.flush();
+    Ok(columns.into_bytes())
+}
+
+/// The bitmaps of a column as they are written, and the block being filled.
+#[derive(Default)]
+struct Columns {
+    bitmaps: [Vec<RoaringBitmap>; 3],
+    key: u16,
+    exists: Planes,
+    positive: Planes,
+    negative: Planes,
+}
+
+impl Columns {
+    fn set(&mut self, position: u32, value: i64) {
+        self.key = (position >> 16) as u16;
+        self.exists.add_at(position as u16, 1);
+        let planes = if value < 0 { &mut self.negative } else { &mut self.positive };
+        planes.add_at(position as u16, value.unsigned_abs());
+    }
+
+    /// Moves the block's planes to the bitmaps.
+    fn flush(&mut self) {
+        let planes = [&mut self.exists, &mut self.positive, &mut self.negative];
+        for (planes, bitmaps) in planes.into_iter().zip(&mut self.bitmaps) {
+            if bitmaps.len() < planes.depth() {
+                bitmaps.resize(planes.depth(), RoaringBitmap::new());
+            }
+            planes.blocks().zip(bitmaps).for_each(|(block, bitmap)| block.append_to(self.key, bitmap));
+            planes.clear();
+        }
+    }
+
+    fn into_bytes(self) -> Vec<u8> {
+        let [mut exists, positive, negative] = self.bitmaps;
+        exists.resize(1, RoaringBitmap::new());
+        let mut bytes = Vec::new();
+        bytes.extend(MAGIC);
+        bytes.extend([positive.len() as u8, negative.len() as u8, 0, 0]);
+        bytes.extend(exists[0].len().to_le_bytes());
+        let mut bitmaps = [exists, positive, negative].concat();
+        for bitmap in &mut bitmaps {
+            bitmap.optimize();
+            // At most 65,536 containers of 8 KB and their header: below 2^32.
+            bytes.extend((bitmap.serialized_size() as u32).to_le_bytes());
+        }
+        for bitmap in &bitmaps {
+            bitmap.serialize_into(&mut bytes).expect("a vector takes every byte");
+        }
+        bytes
+    }
+}
+
+/// A column read where it lies.
+#[derive(Clone, Debug)]
+pub struct SlicesView<'a> {
+    exists: PortableView<'a>,
+    positive: Vec<PortableView<'a>>,
+    negative: Vec<PortableView<'a>>,
+}
+
+impl<'a> SlicesView<'a> {
+    /// Checks every rule of the format and of its bitmaps. Never panics.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let view = Self::parse_with(bytes, PortableView::parse)?;
+        view.check_planes()?;
+        Ok(view)
+    }
+
+    /// Checks lengths and headers only: for files whose checksum was verified. Bytes with wrong
+    /// contents give wrong answers, but no read outside the slice and no panic.
+    pub fn parse_trusted(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        Self::parse_with(bytes, PortableView::parse_trusted)
+    }
+
+    fn parse_with(
+        bytes: &'a [u8],
+        parse: impl Fn(&'a [u8]) -> Result<PortableView<'a>, Malformed>,
+    ) -> Result<Self, Malformed> {
+        let mut rest = bytes;
+        if take_array(&mut rest)? != MAGIC {
+            return Err(Malformed("not a bit-sliced column of a known version"));
+        }
+        let [positive, negative, 0, 0] = take_array(&mut rest)?.map(usize::from) else {
+            return Err(Malformed("reserved bytes of a column are not zero"));
+        };
+        if positive > POSITIVE_MAX || negative > NEGATIVE_MAX {
+            return Err(Malformed("a column has more planes than 64-bit values need"));
+        }
+        let count = u64::from_le_bytes(take_array(&mut rest)?);
+        let lengths = take(&mut rest, 4 * (1 + positive + negative))?.as_chunks().0;
+        let mut bitmaps = Vec::with_capacity(lengths.len());
+        for length in lengths {
+            let length = u32::from_le_bytes(*length) as usize;
+            let bitmap = parse(take(&mut rest, length)?)?;
+            if bitmap.byte_len() != length {
+                return Err(Malformed("a bitmap of a column is shorter than its length says"));
+            }
+            bitmaps.push(bitmap);
+        }
+        let exists = bitmaps.remove(0);
+        if exists.len() != count || !rest.is_empty() {
+            return Err(Malformed("a column's count or total length is wrong"));
+        }
+        let negative = bitmaps.split_off(positive);
+        Ok(SlicesView { exists, positive: bitmaps, negative })
+    }
+
+    /// Planes cover only positions that exist, one sign each, and nothing below `i64::MIN`.
+    fn check_planes(&self) -> Result<(), Malformed> {
+        let planes = || self.positive.iter().chain(&self.negative);
+        if planes().flat_map(|plane| plane.containers()).any(|(key, _)| self.exists_container(key).is_none())
+        {
+            return Err(Malformed("a plane has a position without a value"));
+        }
+        if planes().all(PortableView::is_empty) {
+            return Ok(());
+        }
+        let (mut exists, mut positive, mut negative) = (Block::boxed(), Block::boxed(), Block::boxed());
+        for (key, container) in self.exists.containers() {
+            exists.clear();
+            exists.or_container(&container);
+            union(&self.positive, key, &mut positive);
+            let (low, top) = self.negative.split_at(self.negative.len().min(NEGATIVE_MAX - 1));
+            union(low, key, &mut negative);
+            for top in top.iter().filter_map(|plane| plane.container(key)) {
+                if negative.and_count_container(&top) > 0 {
+                    return Err(Malformed("a value lies below the smallest 64-bit integer"));
+                }
+                negative.or_container(&top);
+            }
+            if positive.and_count(&negative) > 0 {
+                return Err(Malformed("a position has both signs"));
+            }
+            positive.or(&negative);
+            positive.and_not(&exists);
+            if !positive.is_empty() {
+                return Err(Malformed("a plane has a position without a value"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Positions that have a value.
+    pub fn len(&self) -> u64 {
+        self.exists.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.exists.is_empty()
+    }
+
+    /// The positions that have a value, zero included.
+    pub fn exists(&self) -> PortableView<'a> {
+        self.exists
+    }
+
+    /// The positions of block `key` that have a value.
+    pub fn exists_container(&self, key: u16) -> Option<Container<'a>> {
+        self.exists.container(key)
+    }
+
+    /// The planes of the values above zero; plane k is bit k.
+    pub fn positive_planes(&self) -> &[PortableView<'a>] {
+        &self.positive
+    }
+
+    /// The planes of the absolute values of those below zero; plane k is bit k.
+    pub fn negative_planes(&self) -> &[PortableView<'a>] {
+        &self.negative
+    }
+
+    /// The value at `position`.
+    pub fn value_at(&self, position: u32) -> Option<i64> {
+        if !self.exists.contains(position) {
+            return None;
+        }
+        let (above, below) = (magnitude(&self.positive, position), magnitude(&self.negative, position));
+        // One of the two is zero; wrapping turns 2^63 into i64::MIN.
+        Some((above as i64).wrapping_sub(below as i64))
+    }
+
+    /// Adds block `key` of the column: its values above zero to `positive`, the absolute values of
+    /// those below zero to `negative`.
+    pub fn add_block(&self, key: u16, positive: &mut Planes, negative: &mut Planes) {
+        add_planes(&self.positive, key, positive);
+        add_planes(&self.negative, key, negative);
+    }
+}
+
+fn add_planes(planes: &[PortableView<'_>], key: u16, sums: &mut Planes) {
+    let mut bits = [None; NEGATIVE_MAX];
+    for (bits, plane) in bits.iter_mut().zip(planes) {
+        *bits = plane.container(key);
+    }
+    sums.add_planes(&bits[..planes.len()]);
+}
+
+fn magnitude(planes: &[PortableView<'_>], position: u32) -> u64 {
+    planes.iter().enumerate().map(|(k, plane)| u64::from(plane.contains(position)) << k).sum()
+}
+
+fn union(planes: &[PortableView<'_>], key: u16, out: &mut Block) {
+    out.clear();
+    planes.iter().filter_map(|plane| plane.container(key)).for_each(|container| out.or_container(&container));
+}
