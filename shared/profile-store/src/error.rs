@@ -1,0 +1,42 @@
+//! What can go wrong with the store's files. Every error names the file.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("{path}: {source}")]
+    Io { path: PathBuf, source: io::Error },
+    /// The bytes are not what was written: torn, truncated, flipped or made by something else.
+    #[error("{path} is damaged: {what}")]
+    Damaged { path: PathBuf, what: String },
+    #[error("{path} has format version {found}; this program reads up to {known}")]
+    Newer { path: PathBuf, found: u32, known: u32 },
+    /// A bound of the format was met, e.g. more than 2^32 users in one bucket.
+    #[error("the store can't hold this: {0}")]
+    Full(String),
+}
+
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+impl StoreError {
+    pub(crate) fn damaged(path: &Path, what: impl Into<String>) -> StoreError {
+        StoreError::Damaged { path: path.to_path_buf(), what: what.into() }
+    }
+
+    /// The file was not there: a reader with an old manifest opens a new snapshot and tries again.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, StoreError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+/// Puts the path into an I/O error.
+pub(crate) trait AtPath<T> {
+    fn at(self, path: &Path) -> Result<T>;
+}
+
+impl<T> AtPath<T> for io::Result<T> {
+    fn at(self, path: &Path) -> Result<T> {
+        self.map_err(|source| StoreError::Io { path: path.to_path_buf(), source })
+    }
+}

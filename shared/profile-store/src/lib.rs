@@ -1,0 +1,152 @@
+//! The profile store: every app's users, labels and behaviour as immutable, checksummed files on local
+//! disk, mapped into memory.
+//!
+//! ```text
+//! <root>/apps/<app>/manifest          which files make up the app's data, replaced atomically
+//! <root>/apps/<app>/lock              held by whoever publishes
+//! <root>/apps/<app>/{users,label,event,values}-<ulid>.mst
+//! <root>/apps/<app>/cohorts/<id>.mst
+//! ```
+//!
+//! Writers go through [`Publication`], readers through [`Snapshot`].
+
+mod cohort;
+mod dictionary;
+mod directory;
+mod error;
+mod event_part;
+mod event_writer;
+mod label_part;
+mod manifest;
+mod publication;
+mod sealed;
+mod snapshot;
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use muster_days::Ds;
+use roaring::RoaringBitmap;
+
+pub use cohort::{CohortFile, CohortMeta};
+pub use dictionary::{Dictionary, VALUE_BYTES};
+pub use directory::{Directory, Place, USER_BYTES, bucket_of};
+pub use error::{Result, StoreError};
+pub use event_part::{EventMeta, EventPart, Postings};
+pub use label_part::{LabelMeta, LabelPart, TagMeta};
+pub use manifest::{BUCKETS, DictionaryEntry, EventDay, EventEntry, LabelDay, LabelEntry, Manifest};
+pub use publication::{EventShape, Publication};
+pub use snapshot::Snapshot;
+
+use error::AtPath;
+
+/// The store under one folder. Cheap to share behind an `Arc`.
+pub struct Store {
+    apps: PathBuf,
+    snapshots: Mutex<HashMap<String, (Stamp, Arc<Snapshot>)>>,
+}
+
+/// What changes about the manifest file when it is replaced.
+#[derive(Clone, Copy, PartialEq)]
+struct Stamp {
+    inode: u64,
+    modified: (i64, i64),
+    length: u64,
+}
+
+impl Store {
+    /// Opens the store, making its folders when they are not there.
+    pub fn open(root: &Path) -> Result<Store> {
+        let apps = root.join("apps");
+        fs::create_dir_all(&apps).at(&apps)?;
+        Ok(Store { apps, snapshots: Mutex::new(HashMap::new()) })
+    }
+
+    /// The app's data as published now; None for an app that never had any.
+    pub fn snapshot(&self, app: &str) -> Result<Option<Arc<Snapshot>>> {
+        let folder = self.folder(app);
+        let path = folder.join("manifest");
+        let Some(stamp) = stamp(&path)? else { return Ok(None) };
+        let cached = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner).get(app).cloned();
+        if let Some((seen, snapshot)) = &cached
+            && *seen == stamp
+        {
+            return Ok(Some(snapshot.clone()));
+        }
+        // The manifest may be replaced between stamp and read: then the next call reads it again.
+        let Some(manifest) = Manifest::read(&path)? else { return Ok(None) };
+        let previous = cached.as_ref().map(|(_, snapshot)| &**snapshot);
+        let snapshot = Arc::new(Snapshot::new(&folder, manifest, previous)?);
+        let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+        snapshots.insert(app.to_owned(), (stamp, snapshot.clone()));
+        Ok(Some(snapshot))
+    }
+
+    /// Every app with published data, by name.
+    pub fn apps(&self) -> Result<Vec<String>> {
+        let mut apps = Vec::new();
+        for entry in fs::read_dir(&self.apps).at(&self.apps)? {
+            let path = entry.at(&self.apps)?.path().join("manifest");
+            if let Some(manifest) = Manifest::read(&path)? {
+                apps.push(manifest.app);
+            }
+        }
+        apps.sort();
+        Ok(apps)
+    }
+
+    /// Begins a publication; blocks while another one of the same app is open, in any process.
+    pub fn publish(&self, app: &str) -> Result<Publication> {
+        Publication::begin(&self.folder(app), app, BUCKETS)
+    }
+
+    /// Writes a cohort's members durably; `buckets[b]` holds their ordinals in bucket b.
+    pub fn write_cohort(&self, app: &str, id: &str, ds: Ds, buckets: &[RoaringBitmap]) -> Result<()> {
+        CohortFile::write(&self.folder(app), id, ds, buckets)
+    }
+
+    pub fn remove_cohort(&self, app: &str, id: &str) -> Result<()> {
+        CohortFile::remove(&self.folder(app), id)
+    }
+
+    /// None when the app has no such cohort.
+    pub fn cohort(&self, app: &str, id: &str) -> Result<Option<CohortFile>> {
+        CohortFile::open(&self.folder(app), id)
+    }
+
+    fn folder(&self, app: &str) -> PathBuf {
+        self.apps.join(folder_name(app))
+    }
+}
+
+fn stamp(path: &Path) -> Result<Option<Stamp>> {
+    match fs::metadata(path) {
+        Ok(meta) => Ok(Some(Stamp {
+            inode: meta.ino(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            length: meta.len(),
+        })),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).at(path),
+    }
+}
+
+/// A folder name for any app id: letters, digits, `-` and `_` as they are, other bytes as `%XX`. A long
+/// one is cut and ends in `~` and a hash, so that two ids never share a folder.
+fn folder_name(app: &str) -> String {
+    let mut name = String::new();
+    for byte in app.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => name.push(byte as char),
+            _ => name.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    if name.len() > 150 {
+        name.truncate(100);
+        name.push_str(&format!("~{:032x}", xxhash_rust::xxh3::xxh3_128(app.as_bytes())));
+    }
+    name
+}

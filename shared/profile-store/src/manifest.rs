@@ -1,0 +1,158 @@
+//! The manifest: which immutable files make up an app's data. It is replaced atomically, so that a
+//! reader sees a whole publication or none of it.
+//!
+//! File: 16 hex digits (xxh3 of the JSON), a newline, the JSON.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+
+use muster_days::Ds;
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::error::{AtPath, Result, StoreError};
+
+pub const FORMAT: u32 = 1;
+/// Hash buckets of an app that does not say otherwise.
+pub const BUCKETS: u32 = 16;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    pub format: u32,
+    pub app: String,
+    /// Fixed for the life of the app: a user's bucket is hash(user) mod buckets.
+    pub buckets: u32,
+    /// Goes up by one with every publication.
+    pub generation: u64,
+    /// Oldest first; a bucket's ordinals run on from file to file.
+    pub users: Vec<UsersEntry>,
+    /// By label id.
+    pub labels: BTreeMap<i64, LabelEntry>,
+    /// By event name.
+    pub events: BTreeMap<String, EventEntry>,
+    /// Files no longer used, with the time (epoch ms) when that began; removed after a grace.
+    #[serde(default)]
+    pub retired: BTreeMap<String, i64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UsersEntry {
+    pub file: String,
+    /// Per bucket: the first ordinal in this file, and how many there are.
+    pub base: Vec<u32>,
+    pub count: Vec<u32>,
+}
+
+impl UsersEntry {
+    pub fn total(&self) -> u64 {
+        self.count.iter().map(|&n| u64::from(n)).sum()
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LabelEntry {
+    pub name: String,
+    /// Code → name of every tag that a published day has; the latest name wins.
+    pub tags: BTreeMap<i64, String>,
+    pub days: BTreeMap<Ds, LabelDay>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LabelDay {
+    pub file: String,
+    /// User-tag pairs.
+    pub pairs: u64,
+    pub published_at: i64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EventEntry {
+    /// Dimension → its dictionary.
+    pub dimensions: BTreeMap<String, DictionaryEntry>,
+    pub measures: Vec<String>,
+    pub days: BTreeMap<Ds, EventDay>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DictionaryEntry {
+    pub file: String,
+    pub values: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventDay {
+    pub file: String,
+    pub users: u64,
+    pub pv: u64,
+    pub published_at: i64,
+}
+
+impl Manifest {
+    pub fn new(app: &str, buckets: u32) -> Manifest {
+        Manifest {
+            format: FORMAT,
+            app: app.to_owned(),
+            buckets,
+            generation: 0,
+            users: Vec::new(),
+            labels: BTreeMap::new(),
+            events: BTreeMap::new(),
+            retired: BTreeMap::new(),
+        }
+    }
+
+    /// Every file that the manifest needs.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        let users = self.users.iter().map(|entry| entry.file.as_str());
+        let labels = self.labels.values().flat_map(|label| label.days.values()).map(|day| day.file.as_str());
+        let events = self.events.values().flat_map(|event| {
+            let dictionaries = event.dimensions.values().map(|entry| entry.file.as_str());
+            dictionaries.chain(event.days.values().map(|day| day.file.as_str()))
+        });
+        users.chain(labels).chain(events)
+    }
+
+    /// None when there is no such file.
+    pub fn read(path: &Path) -> Result<Option<Manifest>> {
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).at(path),
+        };
+        let damaged = |what: &str| StoreError::damaged(path, what);
+        let (sum, json) = bytes.split_at_checked(17).ok_or_else(|| damaged("too short"))?;
+        if sum != format!("{:016x}\n", xxh3_64(json)).as_bytes() {
+            return Err(damaged("checksum of the manifest"));
+        }
+        #[derive(Deserialize)]
+        struct Version {
+            format: u32,
+        }
+        let version: Version = serde_json::from_slice(json).map_err(|error| damaged(&error.to_string()))?;
+        if version.format > FORMAT {
+            return Err(StoreError::Newer { path: path.into(), found: version.format, known: FORMAT });
+        }
+        serde_json::from_slice(json).map(Some).map_err(|error| damaged(&error.to_string()))
+    }
+
+    /// Written aside, synced, renamed, and the folder synced: after this returns it is there to stay.
+    pub fn replace(&self, path: &Path) -> Result<()> {
+        let json = serde_json::to_vec(self)
+            .map_err(|error| StoreError::Full(format!("manifest of {}: {error}", self.app)))?;
+        let aside = path.with_extension("tmp");
+        let mut file = File::create(&aside).at(&aside)?;
+        file.write_all(format!("{:016x}\n", xxh3_64(&json)).as_bytes())
+            .and_then(|()| file.write_all(&json))
+            .and_then(|()| file.sync_all())
+            .at(&aside)?;
+        fs::rename(&aside, path).at(path)?;
+        sync_folder(path.parent().unwrap_or(Path::new(".")))
+    }
+}
+
+/// Makes renames inside the folder durable.
+pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
+    File::open(folder).and_then(|file| file.sync_all()).at(folder)
+}

@@ -1,0 +1,275 @@
+//! A publication: everything one import changes in one app, built aside and shown all at once.
+//!
+//! The app's lock is held from [`Publication::begin`] on, so that ordinals are given out by one
+//! writer at a time, whatever the number of processes.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use muster_days::Ds;
+use ulid::Ulid;
+
+use crate::dictionary::{Dictionary, Interner};
+use crate::directory::{Directory, Enrolment, UsersFile};
+use crate::error::{AtPath, Result, StoreError};
+use crate::event_writer::EventPartWriter;
+use crate::label_part::LabelPartWriter;
+use crate::manifest::{EventDay, LabelDay, LabelEntry, Manifest};
+use crate::sealed::{Sealed, sync_files};
+
+/// A file that no manifest names any more is kept this long for readers of an older one.
+const RETIRED_KEPT_MS: i64 = 10 * 60 * 1000;
+
+pub struct Publication {
+    folder: PathBuf,
+    manifest: Manifest,
+    enrolment: Enrolment,
+    part: Option<Box<OpenPart>>,
+    /// Written by this publication, to be synced before the manifest.
+    written: Vec<String>,
+    _lock: File,
+}
+
+enum OpenPart {
+    Label { name: String, file: String, writer: LabelPartWriter },
+    Event { file: String, writer: EventPartWriter, interners: Vec<Interner> },
+}
+
+/// What identifies an event part: name, day, and the columns its rows come with.
+pub struct EventShape<'a> {
+    pub event: &'a str,
+    pub ds: Ds,
+    pub dimensions: &'a [String],
+    pub measures: &'a [String],
+}
+
+impl Publication {
+    /// Waits for the app's lock, then reads what is published. An app that has no data yet gets `buckets`.
+    pub(crate) fn begin(folder: &Path, app: &str, buckets: u32) -> Result<Publication> {
+        fs::create_dir_all(folder).at(folder)?;
+        let lock_path = folder.join("lock");
+        let lock = File::options().create(true).append(true).open(&lock_path).at(&lock_path)?;
+        lock.lock().at(&lock_path)?;
+        let manifest =
+            Manifest::read(&folder.join("manifest"))?.unwrap_or_else(|| Manifest::new(app, buckets));
+        remove_strays(folder, &manifest)?;
+        let files: Result<Vec<UsersFile>> = manifest
+            .users
+            .iter()
+            .map(|entry| UsersFile::new(Arc::new(Sealed::open(&folder.join(&entry.file))?), entry.clone()))
+            .collect();
+        let enrolment = Enrolment::new(Directory::new(manifest.buckets, files?));
+        let folder = folder.to_path_buf();
+        Ok(Publication { folder, manifest, enrolment, part: None, written: Vec::new(), _lock: lock })
+    }
+
+    pub fn buckets(&self) -> u32 {
+        self.manifest.buckets
+    }
+
+    /// What is published so far; parts finished here show up in it at once.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    fn new_file(&mut self, prefix: &str) -> (String, PathBuf) {
+        let name = file_name(prefix);
+        let path = self.folder.join(&name);
+        (name, path)
+    }
+
+    /// Opens the part (label, ds). Its rows follow, bucket by bucket; then [`Publication::finish_part`].
+    pub fn start_label(&mut self, label: i64, name: &str, ds: Ds) -> Result<()> {
+        let (file, path) = self.new_file("label");
+        let writer = LabelPartWriter::create(&path, label, ds)?;
+        self.part = Some(Box::new(OpenPart::Label { name: name.into(), file, writer }));
+        Ok(())
+    }
+
+    pub fn label_row(&mut self, user: &[u8], tag: i64, tag_name: &str, weight: Option<i64>) -> Result<()> {
+        let place = self.enrolment.place(user)?;
+        let Some(OpenPart::Label { writer, .. }) = self.part.as_deref_mut() else { return Err(no_part()) };
+        writer.add(place.bucket, place.ordinal, tag, tag_name, weight)?;
+        self.flush_users_if_full()
+    }
+
+    /// Opens the part (event, ds). Its rows follow, bucket by bucket; then [`Publication::finish_part`].
+    pub fn start_event(&mut self, shape: &EventShape<'_>) -> Result<()> {
+        let (file, path) = self.new_file("event");
+        let writer = EventPartWriter::create(&path, shape.event, shape.ds, shape.dimensions, shape.measures)?;
+        let known = self.manifest.events.get(shape.event);
+        let interner = |dimension: &String| match known.and_then(|event| event.dimensions.get(dimension)) {
+            Some(entry) => {
+                let file = Arc::new(Sealed::open(&self.folder.join(&entry.file))?);
+                Ok(Interner::from(&Dictionary::new(file, entry)?))
+            }
+            None => Ok(Interner::default()),
+        };
+        let interners = shape.dimensions.iter().map(interner).collect::<Result<_>>()?;
+        self.part = Some(Box::new(OpenPart::Event { file, writer, interners }));
+        Ok(())
+    }
+
+    /// `values`: one per dimension of the shape; `measures`: one per measure.
+    pub fn event_row(
+        &mut self,
+        user: &[u8],
+        pv: i64,
+        values: &[Option<&str>],
+        measures: &[i64],
+    ) -> Result<()> {
+        let place = self.enrolment.place(user)?;
+        let Some(OpenPart::Event { writer, interners, .. }) = self.part.as_deref_mut() else {
+            return Err(no_part());
+        };
+        writer.add((place.bucket, place.ordinal), pv, values, measures, interners)?;
+        self.flush_users_if_full()
+    }
+
+    fn flush_users_if_full(&mut self) -> Result<()> {
+        if self.enrolment.is_full() { self.flush_users() } else { Ok(()) }
+    }
+
+    fn flush_users(&mut self) -> Result<()> {
+        let (name, path) = self.new_file("users");
+        if let Some(entry) = self.enrolment.flush(&path, &name)? {
+            self.manifest.users.push(entry);
+            self.written.push(name);
+        }
+        Ok(())
+    }
+
+    /// Seals the open part, which takes the place of the one published for its day, if any.
+    pub fn finish_part(&mut self, now_ms: i64) -> Result<()> {
+        match self.part.take().map(|part| *part) {
+            Some(OpenPart::Label { name, file, writer }) => self.finish_label(name, file, writer, now_ms),
+            Some(OpenPart::Event { file, writer, interners }) => {
+                self.finish_event(file, writer, interners, now_ms)
+            }
+            None => Err(no_part()),
+        }
+    }
+
+    fn finish_label(
+        &mut self,
+        name: String,
+        file: String,
+        writer: LabelPartWriter,
+        now_ms: i64,
+    ) -> Result<()> {
+        let meta = writer.finish()?;
+        self.written.push(file.clone());
+        let entry = self.manifest.labels.entry(meta.label).or_insert_with(|| LabelEntry {
+            name: String::new(),
+            tags: BTreeMap::new(),
+            days: BTreeMap::new(),
+        });
+        entry.name = name;
+        let pairs = meta.tags.values().map(|tag| tag.users).sum();
+        entry.tags.extend(meta.tags.into_iter().map(|(code, tag)| (code, tag.name)));
+        let old = entry.days.insert(meta.ds, LabelDay { file, pairs, published_at: now_ms });
+        self.retire(old.map(|day| day.file), now_ms);
+        Ok(())
+    }
+
+    fn finish_event(
+        &mut self,
+        file: String,
+        writer: EventPartWriter,
+        interners: Vec<Interner>,
+        now_ms: i64,
+    ) -> Result<()> {
+        let meta = writer.finish()?;
+        self.written.push(file.clone());
+        let mut entry = self.manifest.events.remove(&meta.event).unwrap_or_default();
+        for (dimension, interner) in meta.dimensions.iter().zip(&interners) {
+            if !interner.has_new() && entry.dimensions.contains_key(dimension) {
+                continue;
+            }
+            let name = file_name("values");
+            let written = interner.write(&self.folder, &name)?;
+            self.written.push(name);
+            let old = entry.dimensions.insert(dimension.clone(), written);
+            self.retire(old.map(|dictionary| dictionary.file), now_ms);
+        }
+        for measure in &meta.measures {
+            if !entry.measures.contains(measure) {
+                entry.measures.push(measure.clone());
+            }
+        }
+        let day = EventDay { file, users: meta.users, pv: meta.pv, published_at: now_ms };
+        let old = entry.days.insert(meta.ds, day);
+        self.retire(old.map(|day| day.file), now_ms);
+        self.manifest.events.insert(meta.event, entry);
+        Ok(())
+    }
+
+    fn retire(&mut self, file: Option<String>, now_ms: i64) {
+        let Some(file) = file else { return };
+        // Replaced before it was ever shown: nobody can be reading it.
+        if let Some(at) = self.written.iter().position(|name| *name == file) {
+            self.written.swap_remove(at);
+            let _ = fs::remove_file(self.folder.join(file));
+            return;
+        }
+        self.manifest.retired.insert(file, now_ms);
+    }
+
+    /// Shows everything at once and returns the new generation. Without it nothing of this publication
+    /// is ever seen.
+    pub fn commit(mut self, now_ms: i64) -> Result<u64> {
+        if self.part.is_some() {
+            return Err(StoreError::Full("a part was left open".into()));
+        }
+        self.flush_users()?;
+        let before = std::mem::take(&mut self.manifest.users);
+        self.manifest.users = self.enrolment.compact(&self.folder, || file_name("users"))?;
+        for entry in before {
+            if !self.manifest.users.iter().any(|kept| kept.file == entry.file) {
+                self.retire(Some(entry.file), now_ms);
+            }
+        }
+        if let Some(last) = self.manifest.users.last() {
+            self.written.push(last.file.clone());
+        }
+        sync_files(&self.folder, &self.written)?;
+        let gone: Vec<String> = self
+            .manifest
+            .retired
+            .extract_if(.., |_, &mut since| since < now_ms - RETIRED_KEPT_MS)
+            .map(|(file, _)| file)
+            .collect();
+        self.manifest.generation += 1;
+        self.manifest.replace(&self.folder.join("manifest"))?;
+        for file in gone {
+            let _ = fs::remove_file(self.folder.join(file));
+        }
+        Ok(self.manifest.generation)
+    }
+}
+
+fn file_name(prefix: &str) -> String {
+    format!("{prefix}-{}.mst", Ulid::generate())
+}
+
+fn no_part() -> StoreError {
+    StoreError::Full("rows came without a part to go into".into())
+}
+
+/// Removes what a publication that never ended left behind. Called under the lock.
+fn remove_strays(folder: &Path, manifest: &Manifest) -> Result<()> {
+    let known: std::collections::HashSet<&str> =
+        manifest.files().chain(manifest.retired.keys().map(String::as_str)).collect();
+    for entry in fs::read_dir(folder).at(folder)? {
+        let name = entry.at(folder)?.file_name();
+        let name = name.to_string_lossy();
+        let ours = name.ends_with(".mst") || name.ends_with(".tmp");
+        if ours && !known.contains(&*name) {
+            let path = folder.join(&*name);
+            fs::remove_file(&path).at(&path)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! A snapshot: one app's data as one manifest shows it. Parts are opened, checked and mapped when they
+//! are first asked for, and kept as long as a snapshot names them.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use muster_days::Ds;
+
+use crate::cohort::CohortFile;
+use crate::dictionary::Dictionary;
+use crate::directory::{Directory, UsersFile};
+use crate::error::Result;
+use crate::event_part::EventPart;
+use crate::label_part::LabelPart;
+use crate::manifest::Manifest;
+use crate::sealed::Sealed;
+
+#[derive(Clone)]
+enum Part {
+    Users(Arc<Sealed>),
+    Label(Arc<LabelPart>),
+    Event(Arc<EventPart>),
+    Dictionary(Arc<Dictionary>),
+}
+
+pub struct Snapshot {
+    folder: PathBuf,
+    manifest: Manifest,
+    directory: Directory,
+    parts: Mutex<HashMap<String, Part>>,
+}
+
+impl Snapshot {
+    /// Parts that `previous` has open and this manifest still names are taken over.
+    pub(crate) fn new(folder: &Path, manifest: Manifest, previous: Option<&Snapshot>) -> Result<Snapshot> {
+        let mut parts = HashMap::new();
+        if let Some(previous) = previous {
+            let named: HashSet<&str> = manifest.files().collect();
+            let open = previous.parts.lock().unwrap_or_else(PoisonError::into_inner);
+            parts.extend(
+                open.iter()
+                    .filter(|(file, _)| named.contains(file.as_str()))
+                    .map(|(file, part)| (file.clone(), part.clone())),
+            );
+        }
+        let mut users = Vec::new();
+        for entry in &manifest.users {
+            let sealed = match parts.get(&entry.file) {
+                Some(Part::Users(sealed)) => sealed.clone(),
+                _ => Arc::new(Sealed::open(&folder.join(&entry.file))?),
+            };
+            parts.insert(entry.file.clone(), Part::Users(sealed.clone()));
+            users.push(UsersFile::new(sealed, entry.clone())?);
+        }
+        let directory = Directory::new(manifest.buckets, users);
+        Ok(Snapshot { folder: folder.into(), manifest, directory, parts: Mutex::new(parts) })
+    }
+
+    pub fn app(&self) -> &str {
+        &self.manifest.app
+    }
+
+    /// What is published: labels, tags, events, dimensions and their days.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// None when the label is not published for that day.
+    pub fn label(&self, label: i64, ds: Ds) -> Result<Option<Arc<LabelPart>>> {
+        let Some(day) = self.manifest.labels.get(&label).and_then(|entry| entry.days.get(&ds)) else {
+            return Ok(None);
+        };
+        let part =
+            self.part(&day.file, |file| LabelPart::new(file).map(|part| Part::Label(Arc::new(part))))?;
+        Ok(if let Part::Label(part) = part { Some(part) } else { None })
+    }
+
+    /// None when the event is not published for that day.
+    pub fn event(&self, event: &str, ds: Ds) -> Result<Option<Arc<EventPart>>> {
+        let Some(day) = self.manifest.events.get(event).and_then(|entry| entry.days.get(&ds)) else {
+            return Ok(None);
+        };
+        let part =
+            self.part(&day.file, |file| EventPart::new(file).map(|part| Part::Event(Arc::new(part))))?;
+        Ok(if let Part::Event(part) = part { Some(part) } else { None })
+    }
+
+    /// None when no published day of the event ever had the dimension.
+    pub fn dictionary(&self, event: &str, dimension: &str) -> Result<Option<Arc<Dictionary>>> {
+        let event = self.manifest.events.get(event);
+        let Some(entry) = event.and_then(|event| event.dimensions.get(dimension)) else { return Ok(None) };
+        let part = self.part(&entry.file, |file| {
+            Dictionary::new(file, entry).map(|part| Part::Dictionary(Arc::new(part)))
+        })?;
+        Ok(if let Part::Dictionary(part) = part { Some(part) } else { None })
+    }
+
+    /// None when the app has no such cohort.
+    pub fn cohort(&self, id: &str) -> Result<Option<CohortFile>> {
+        CohortFile::open(&self.folder, id)
+    }
+
+    fn part(&self, file: &str, open: impl FnOnce(Arc<Sealed>) -> Result<Part>) -> Result<Part> {
+        let parts = || self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(part) = parts().get(file) {
+            return Ok(part.clone());
+        }
+        // Opened outside the lock: checking a large file takes a while, and doing it twice harms nobody.
+        let part = open(Arc::new(Sealed::open(&self.folder.join(file))?))?;
+        Ok(parts().entry(file.to_owned()).or_insert(part).clone())
+    }
+}
