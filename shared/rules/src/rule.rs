@@ -1,0 +1,84 @@
+//! The tree of a rule as its author wrote it, and its canonical JSON.
+
+use muster_days::Ds;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::conditions::event::EventCondition;
+use crate::conditions::label::LabelCondition;
+
+/// The version of the language, written into every canonical rule.
+pub(crate) const VERSION: i64 = 1;
+
+/// Name of the universe of every user.
+pub(crate) const EVERYONE: &str = "all";
+
+/// A rule within its caps. Names are as written: only `check` knows whether they exist.
+///
+/// Serialises to its canonical JSON, which parses back to the same rule: fixed key order, defaults
+/// written out, lists as they were given. JSON pointers into both texts name the same conditions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    pub universe: String,
+    /// `None`: the newest day that any part of the rule is published for.
+    pub as_of: Option<Ds>,
+    /// What stands under `where`.
+    pub root: Condition,
+}
+
+/// A node of the tree, nested no deeper than [`crate::Caps::depth`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// Everyone when empty.
+    All(Vec<Condition>),
+    /// Nobody when empty.
+    Any(Vec<Condition>),
+    Not(Box<Condition>),
+    Label(LabelCondition),
+    Event(EventCondition),
+    /// Members of the cohort with this id.
+    Cohort(String),
+}
+
+impl Rule {
+    /// The canonical JSON text: the stored form of a rule.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("text keys and plain values always serialise")
+    }
+}
+
+impl Serialize for Rule {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("version", &VERSION)?;
+        map.serialize_entry("universe", &self.universe)?;
+        if let Some(as_of) = self.as_of {
+            map.serialize_entry("as_of", &as_of)?;
+        }
+        map.serialize_entry("where", &self.root)?;
+        map.end()
+    }
+}
+
+impl Serialize for Condition {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Condition::All(items) => single(serializer, "all", items),
+            Condition::Any(items) => single(serializer, "any", items),
+            Condition::Not(inner) => single(serializer, "not", inner),
+            Condition::Label(label) => label.serialize(serializer),
+            Condition::Event(event) => event.serialize(serializer),
+            Condition::Cohort(id) => single(serializer, "cohort", id),
+        }
+    }
+}
+
+/// `{"key": value}`
+pub(crate) fn single<S: Serializer>(
+    serializer: S,
+    key: &str,
+    value: &(impl Serialize + ?Sized),
+) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(1))?;
+    map.serialize_entry(key, value)?;
+    map.end()
+}
