@@ -148,6 +148,11 @@ fn too_large() -> StoreError {
     StoreError::Full("the sum of a user's day does not fit 64 bits".into())
 }
 
+/// Fails only when the sum itself does not fit, whatever the order of the numbers.
+fn sum(numbers: impl Iterator<Item = i64>) -> Result<i64> {
+    i64::try_from(numbers.map(i128::from).sum::<i128>()).map_err(|_| too_large())
+}
+
 impl Rows {
     fn number(&self, column: usize, row: usize) -> i64 {
         match column {
@@ -161,19 +166,12 @@ impl Rows {
         let mut order: Vec<u32> = (0..self.keys.len() as u32).collect();
         order.sort_unstable_by_key(|&row| self.keys[row as usize]);
         let mut folded = Rows { stride: self.stride, fold_at: self.fold_at, ..Rows::default() };
-        for row in order {
-            let row = row as usize;
-            let measures = &self.measures[row * self.stride..(row + 1) * self.stride];
-            if folded.keys.last() != Some(&self.keys[row]) {
-                folded.keys.push(self.keys[row]);
-                folded.pv.push(self.pv[row]);
-                folded.measures.extend_from_slice(measures);
-                continue;
-            }
-            let pv = folded.pv.last_mut().into_iter().zip([&self.pv[row]]);
-            let start = folded.measures.len() - self.stride;
-            for (sum, n) in pv.chain(folded.measures[start..].iter_mut().zip(measures)) {
-                *sum = sum.checked_add(*n).ok_or_else(too_large)?;
+        for rows in order.chunk_by(|&a, &b| self.keys[a as usize] == self.keys[b as usize]) {
+            let sum = |column| sum(rows.iter().map(|&row| self.number(column, row as usize)));
+            folded.keys.push(self.keys[rows[0] as usize]);
+            folded.pv.push(sum(0)?);
+            for column in 1..=self.stride {
+                folded.measures.push(sum(column)?);
             }
         }
         *self = folded;
@@ -185,13 +183,7 @@ impl Rows {
         let rows = self.keys.iter().enumerate();
         let mut numbers: Vec<(u32, i64)> = rows.map(|(row, key)| (key.1, self.number(column, row))).collect();
         numbers.sort_unstable_by_key(|&(ordinal, _)| ordinal);
-        let mut sums: Vec<(u32, i64)> = Vec::with_capacity(numbers.len());
-        for (ordinal, n) in numbers {
-            match sums.last_mut() {
-                Some((last, sum)) if *last == ordinal => *sum = sum.checked_add(n).ok_or_else(too_large)?,
-                _ => sums.push((ordinal, n)),
-            }
-        }
-        Ok(sums)
+        let users = numbers.chunk_by(|a, b| a.0 == b.0);
+        users.map(|rows| Ok((rows[0].0, sum(rows.iter().map(|row| row.1))?))).collect()
     }
 }

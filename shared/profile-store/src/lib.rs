@@ -135,8 +135,12 @@ fn stamp(path: &Path) -> Result<Option<Stamp>> {
 }
 
 /// A folder name for any app id: letters, digits, `-` and `_` as they are, other bytes as `%XX`. A long
-/// one is cut and ends in `~` and a hash, so that two ids never share a folder.
+/// one is cut and ends in `~` and a hash, so that two ids never share a folder; the empty one is `%`, for
+/// without a name it would be the folder of all apps.
 fn folder_name(app: &str) -> String {
+    if app.is_empty() {
+        return "%".to_owned();
+    }
     let mut name = String::new();
     for byte in app.bytes() {
         match byte {

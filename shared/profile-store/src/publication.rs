@@ -26,15 +26,15 @@ pub struct Publication {
     folder: PathBuf,
     manifest: Manifest,
     enrolment: Enrolment,
-    part: Option<Box<OpenPart>>,
+    part: Option<OpenPart>,
     /// Written by this publication, to be synced before the manifest.
     written: Vec<String>,
     _lock: File,
 }
 
 enum OpenPart {
-    Label { name: String, file: String, writer: LabelPartWriter },
-    Event { file: String, writer: EventPartWriter, interners: Vec<Interner> },
+    Label { name: String, file: String, writer: Box<LabelPartWriter> },
+    Event { file: String, writer: Box<EventPartWriter>, interners: Vec<Interner> },
 }
 
 /// What identifies an event part: name, day, and the columns its rows come with.
@@ -84,13 +84,13 @@ impl Publication {
     pub fn start_label(&mut self, label: i64, name: &str, ds: Ds) -> Result<()> {
         let (file, path) = self.new_file("label");
         let writer = LabelPartWriter::create(&path, label, ds)?;
-        self.part = Some(Box::new(OpenPart::Label { name: name.into(), file, writer }));
+        self.part = Some(OpenPart::Label { name: name.into(), file, writer: Box::new(writer) });
         Ok(())
     }
 
     pub fn label_row(&mut self, user: &[u8], tag: i64, tag_name: &str, weight: Option<i64>) -> Result<()> {
         let place = self.enrolment.place(user)?;
-        let Some(OpenPart::Label { writer, .. }) = self.part.as_deref_mut() else { return Err(no_part()) };
+        let Some(OpenPart::Label { writer, .. }) = &mut self.part else { return Err(no_part()) };
         writer.add(place.bucket, place.ordinal, tag, tag_name, weight)?;
         self.flush_users_if_full()
     }
@@ -108,7 +108,7 @@ impl Publication {
             None => Ok(Interner::default()),
         };
         let interners = shape.dimensions.iter().map(interner).collect::<Result<_>>()?;
-        self.part = Some(Box::new(OpenPart::Event { file, writer, interners }));
+        self.part = Some(OpenPart::Event { file, writer: Box::new(writer), interners });
         Ok(())
     }
 
@@ -121,7 +121,7 @@ impl Publication {
         measures: &[i64],
     ) -> Result<()> {
         let place = self.enrolment.place(user)?;
-        let Some(OpenPart::Event { writer, interners, .. }) = self.part.as_deref_mut() else {
+        let Some(OpenPart::Event { writer, interners, .. }) = &mut self.part else {
             return Err(no_part());
         };
         writer.add((place.bucket, place.ordinal), pv, values, measures, interners)?;
@@ -143,10 +143,10 @@ impl Publication {
 
     /// Seals the open part, which takes the place of the one published for its day, if any.
     pub fn finish_part(&mut self, now_ms: i64) -> Result<()> {
-        match self.part.take().map(|part| *part) {
-            Some(OpenPart::Label { name, file, writer }) => self.finish_label(name, file, writer, now_ms),
+        match self.part.take() {
+            Some(OpenPart::Label { name, file, writer }) => self.finish_label(name, file, *writer, now_ms),
             Some(OpenPart::Event { file, writer, interners }) => {
-                self.finish_event(file, writer, interners, now_ms)
+                self.finish_event(file, *writer, interners, now_ms)
             }
             None => Err(no_part()),
         }

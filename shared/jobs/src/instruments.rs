@@ -1,0 +1,21 @@
+//! What the jobs show to Prometheus.
+
+use metrics::{counter, gauge};
+
+use crate::State;
+
+/// A job has reached its final state.
+pub(crate) fn finished(kind: &str, state: State) {
+    counter!("muster_jobs_finished_total", "kind" => kind.to_owned(), "state" => state.name()).increment(1);
+}
+
+/// An attempt failed, and the job will be tried again.
+pub(crate) fn retried(kind: &str) {
+    counter!("muster_jobs_retried_total", "kind" => kind.to_owned()).increment(1);
+}
+
+/// How many jobs of a kind wait and run, in all processes.
+pub(crate) fn load(kind: &str, queued: u64, running: u64) {
+    gauge!("muster_jobs_queued", "kind" => kind.to_owned()).set(queued as f64);
+    gauge!("muster_jobs_running", "kind" => kind.to_owned()).set(running as f64);
+}
