@@ -1,0 +1,90 @@
+//! The tags of a label on one day.
+
+use std::ops::Bound;
+
+use muster_days::Ds;
+use muster_http::Page;
+use muster_profile_store::{LabelMeta, Snapshot, TagMeta};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::list_labels::find_label;
+use super::matching::{How, Wanted, best};
+use super::paging::Paging;
+use crate::error::{Error, Result};
+
+/// The tags of a label on one day, one page of them.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TagPage {
+    pub label: LabelName,
+    /// The day that the numbers are of.
+    #[schema(value_type = u32, example = 20261101)]
+    pub ds: Ds,
+    pub items: Vec<Tag>,
+    /// The `cursor` of the next page; null on the last one.
+    #[schema(required)]
+    pub next: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LabelName {
+    pub id: i64,
+    pub name: String,
+}
+
+/// A tag on one day.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Tag {
+    pub id: i64,
+    pub name: String,
+    /// Users who carry it.
+    pub users: u64,
+    /// Those of them whose pair has a weight.
+    pub weighted: u64,
+    /// How it matches the `match` that was asked for.
+    #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
+    pub how: Option<How>,
+}
+
+/// What was asked for.
+pub struct TagQuery {
+    /// Name or id.
+    pub label: String,
+    /// The newest published day when None.
+    pub ds: Option<Ds>,
+    pub matching: Option<String>,
+}
+
+/// The tags by id, or those that match, the best match first.
+pub fn list_tags(snapshot: &Snapshot, query: &TagQuery, paging: &Paging<i64>) -> Result<TagPage> {
+    let (id, entry) = find_label(snapshot.manifest(), &query.label)?;
+    let ds = query.ds.or(entry.days.keys().next_back().copied());
+    let part = ds.map(|ds| snapshot.label(id, ds)).transpose()?.flatten();
+    let Some(part) = part else {
+        let published = entry.days.keys().copied().collect();
+        return Err(Error::NotPublished { label: entry.name.clone(), ds, published });
+    };
+    let meta = part.meta();
+    let page = match Wanted::new(query.matching.as_deref(), meta.tags.len())? {
+        Some(wanted) => best_tags(meta, &wanted, paging)?,
+        None => tags_by_id(meta, paging),
+    };
+    let label = LabelName { id, name: entry.name.clone() };
+    Ok(TagPage { label, ds: meta.ds, items: page.items, next: page.next })
+}
+
+fn tags_by_id(meta: &LabelMeta, paging: &Paging<i64>) -> Page<Tag> {
+    let start = paging.after.map_or(Bound::Unbounded, Bound::Excluded);
+    let tags = meta.tags.range((start, Bound::Unbounded)).take(paging.fetch());
+    paging.page(tags.map(|(&id, tag)| describe(id, tag, None)).collect(), |tag| tag.id)
+}
+
+fn best_tags(meta: &LabelMeta, wanted: &Wanted, paging: &Paging<i64>) -> Result<Page<Tag>> {
+    let names = meta.tags.iter().map(|(&id, tag)| (id, tag.name.as_str()));
+    let found = best(names, wanted, paging, |id| meta.tags.get(&id).map(|tag| tag.name.as_str()))?;
+    Ok(found.map(|found| describe(found.key, &meta.tags[&found.key], Some(found.rank.0))))
+}
+
+fn describe(id: i64, tag: &TagMeta, how: Option<How>) -> Tag {
+    Tag { id, name: tag.name.clone(), users: tag.users, weighted: tag.weighted, how }
+}

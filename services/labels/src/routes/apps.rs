@@ -1,0 +1,41 @@
+//! `/v1/apps`: the apps that the caller has.
+
+use actix_web::web::{Data, Json, Path, Query};
+use muster_http::{Caller, Page, PageQuery, Problem, Role};
+
+use super::refused::{NoSuchApp, Refused};
+use crate::catalogue::Catalogue;
+use crate::operations::list_apps::{self as operation, App};
+use crate::operations::paging::Paging;
+
+/// The apps with published data that the key has, by id.
+#[utoipa::path(
+    get, path = "/v1/apps", tag = "catalogue", params(PageQuery),
+    responses((status = 200, description = "A page of apps.", body = Page<App>), Refused)
+)]
+pub async fn list_apps(
+    catalogue: Data<Catalogue>,
+    caller: Caller,
+    page: Query<PageQuery>,
+) -> Result<Json<Page<App>>, Problem> {
+    caller.require_role(Role::Read)?;
+    let paging = Paging::from_query(&page)?;
+    let apps = catalogue.blocking(move |store| operation::list_apps(store, &caller.apps, &paging)).await?;
+    Ok(Json(apps))
+}
+
+/// One app.
+#[utoipa::path(
+    get, path = "/v1/apps/{app}", tag = "catalogue",
+    params(("app" = String, Path, description = "App id.")),
+    responses((status = 200, description = "The app.", body = App), Refused, NoSuchApp)
+)]
+pub async fn get_app(
+    catalogue: Data<Catalogue>,
+    caller: Caller,
+    app: Path<String>,
+) -> Result<Json<App>, Problem> {
+    let app = app.into_inner();
+    let found = catalogue.read(&caller, app, |snapshot| Ok(operation::describe(snapshot))).await?;
+    Ok(Json(found))
+}

@@ -1,0 +1,76 @@
+//! `/v1/apps/{app}/labels`: labels and their tags.
+
+use actix_web::web::{Data, Json, Path, Query};
+use muster_days::Ds;
+use muster_http::{Caller, Page, PageQuery, Problem, ProblemBody};
+use muster_profile_store::Snapshot;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::refused::{NoSuchApp, Refused};
+use crate::catalogue::Catalogue;
+use crate::error::Error;
+use crate::operations::list_labels::{self as operation, Label};
+use crate::operations::list_tags::{self, TagPage, TagQuery};
+use crate::operations::paging::Paging;
+
+/// The labels of an app, by id, with their published days.
+#[utoipa::path(
+    get, path = "/v1/apps/{app}/labels", tag = "catalogue",
+    params(("app" = String, Path, description = "App id."), PageQuery),
+    responses((status = 200, description = "A page of labels.", body = Page<Label>), Refused, NoSuchApp)
+)]
+pub async fn list_labels(
+    catalogue: Data<Catalogue>,
+    caller: Caller,
+    app: Path<String>,
+    page: Query<PageQuery>,
+) -> Result<Json<Page<Label>>, Problem> {
+    let paging = Paging::from_query(&page)?;
+    let list = move |snapshot: &Snapshot| Ok(operation::list_labels(snapshot.manifest(), &paging));
+    Ok(Json(catalogue.read(&caller, app.into_inner(), list).await?))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct TagParams {
+    /// The day, `YYYYMMDD`; the label's newest published day when not given.
+    #[param(required = false, value_type = u32, example = 20261101)]
+    ds: Option<String>,
+    /// Tags whose name is like this text, whatever the case: the same, beginning with it, containing it,
+    /// a few letters off.
+    #[serde(rename = "match")]
+    #[param(required = false, value_type = String)]
+    matching: Option<String>,
+}
+
+/// The tags of a label on one day, by id or the best match first.
+#[utoipa::path(
+    get, path = "/v1/apps/{app}/labels/{label}/tags", tag = "catalogue",
+    params(
+        ("app" = String, Path, description = "App id."),
+        ("label" = String, Path, description = "The label's id or name."),
+        TagParams, PageQuery
+    ),
+    responses(
+        (status = 200, description = "A page of tags, and the day it is of.", body = TagPage),
+        Refused,
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description =
+            "`app_not_found`; `label_not_found`, with the nearest known name; `ds_not_published`, with the \
+             `first` and `last` day that is.")
+    )
+)]
+pub async fn list_tags(
+    catalogue: Data<Catalogue>,
+    caller: Caller,
+    path: Path<(String, String)>,
+    params: Query<TagParams>,
+    page: Query<PageQuery>,
+) -> Result<Json<TagPage>, Problem> {
+    let (app, label) = path.into_inner();
+    let TagParams { ds, matching } = params.into_inner();
+    let ds = ds.map(|text| text.parse::<Ds>()).transpose().map_err(Error::from)?;
+    let (query, paging) = (TagQuery { label, ds, matching }, Paging::from_query(&page)?);
+    let list = move |snapshot: &_| list_tags::list_tags(snapshot, &query, &paging);
+    Ok(Json(catalogue.read(&caller, app, list).await?))
+}

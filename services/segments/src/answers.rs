@@ -1,0 +1,123 @@
+//! The shapes this service answers with.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use muster_days::Ds;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// How many users a rule holds, and what that rests on.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Estimate {
+    /// Users of the universe that satisfy the rule.
+    pub count: u64,
+    pub universe_count: u64,
+    /// The day the rule looked from, `YYYYMMDD`.
+    #[schema(value_type = u32, example = 20261101)]
+    pub as_of: Ds,
+    /// Always true here: nothing was sampled.
+    pub exact: bool,
+    /// Users of the universe per condition, by the condition's JSON pointer in the rule.
+    pub leaves: BTreeMap<String, u64>,
+    /// Per part of the rule: which published day it used, and which days are missing.
+    #[schema(value_type = Vec<Object>)]
+    pub freshness: Value,
+    #[schema(value_type = Vec<Object>)]
+    pub warnings: Value,
+    /// Milliseconds from rule to answer, inside the server.
+    pub took_ms: f64,
+}
+
+/// A named, versioned rule.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Segment {
+    pub id: String,
+    pub app_id: String,
+    pub name: String,
+    #[schema(value_type = Object)]
+    pub rule: Value,
+    /// `manual` or `daily`.
+    pub refresh: String,
+    /// Goes up by one when the rule changes.
+    pub version: u32,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    /// The cohort made last, if any.
+    pub last_cohort: Option<Cohort>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SegmentVersion {
+    pub version: u32,
+    #[schema(value_type = Object)]
+    pub rule: Value,
+    pub created_by: String,
+    pub created_at: DateTime<Utc>,
+}
+
+/// The users of one segment version on one day, as they were when it was made.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Cohort {
+    pub id: String,
+    pub app_id: String,
+    pub segment_id: String,
+    pub segment_version: u32,
+    pub job_id: String,
+    /// `YYYYMMDD`.
+    #[schema(value_type = u32, example = 20261101)]
+    pub ds: Ds,
+    pub size: u64,
+    pub universe_count: u64,
+    /// Equal for equal sets of user ids.
+    pub hash: String,
+    /// With the day it was made for.
+    #[schema(value_type = Object)]
+    pub rule: Value,
+    #[schema(value_type = Vec<Object>)]
+    pub freshness: Value,
+    pub created_at: DateTime<Utc>,
+    #[serde(skip)]
+    pub inputs: String,
+}
+
+/// Whether a user is in a cohort, and why.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Membership {
+    pub user_id: String,
+    pub cohort_id: String,
+    pub member: bool,
+    /// False when no label and no event of the app has ever named the user.
+    pub known: bool,
+    #[schema(value_type = u32, example = 20261101)]
+    pub ds: Ds,
+    pub segment_id: String,
+    pub segment_version: u32,
+    /// Absent when the user is unknown, or the rule does not fit the app's data any more.
+    pub universe: Option<InUniverse>,
+    /// In the order of the rule.
+    pub conditions: Vec<ConditionHeld>,
+    /// `same` when the conditions were looked up in the very data the cohort was made from; `newer` when
+    /// some of them were published again since, so that they may tell another story than `member`; `none`
+    /// when they could not be looked up.
+    pub data: &'static str,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct InUniverse {
+    pub name: String,
+    pub holds: bool,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ConditionHeld {
+    /// JSON pointer of the condition in the rule.
+    pub pointer: String,
+    pub holds: bool,
+    #[schema(value_type = Object)]
+    pub condition: Value,
+    /// What decided it: the tags the user carries, the weights, the total, or the membership.
+    #[schema(value_type = Object)]
+    pub evidence: Value,
+}

@@ -1,0 +1,124 @@
+//! What can go wrong here, and what a caller is told of it.
+
+use muster_evaluator::EvaluationError;
+use muster_http::{FieldError, Kind, Problem};
+use muster_jobs::{Failure, JobsError};
+use muster_profile_store::StoreError;
+use muster_rules::codes;
+use serde_json::json;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("there is no app `{0}`")]
+    NoApp(String),
+    #[error("there is no {0}")]
+    NotFound(&'static str),
+    /// Pointers are those of the request's body.
+    #[error("the rule is refused")]
+    Rule(Vec<muster_rules::Problem>),
+    /// A member of the body, by JSON pointer.
+    #[error("{detail}")]
+    Body { pointer: &'static str, code: &'static str, detail: String },
+    #[error("stopped")]
+    Stopped,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Sql(#[from] sqlx::Error),
+    #[error(transparent)]
+    Database(#[from] muster_sql::SqlError),
+    #[error(transparent)]
+    Jobs(#[from] JobsError),
+    #[error("{0}")]
+    Inside(String),
+}
+
+impl From<EvaluationError> for Error {
+    fn from(error: EvaluationError) -> Error {
+        match error {
+            EvaluationError::Store(error) => Error::Store(error),
+            EvaluationError::Stopped => Error::Stopped,
+        }
+    }
+}
+
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Error {
+        Error::Inside(error.to_string())
+    }
+}
+
+impl Error {
+    /// Whether the data were replaced while they were opened: a new snapshot may do better.
+    pub fn is_stale(&self) -> bool {
+        matches!(self, Error::Store(error) if error.is_missing())
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Problem {
+        match error {
+            Error::NoApp(app) => Problem::app_not_found(&app),
+            Error::NotFound(what) => Problem::not_found(what),
+            Error::Rule(problems) => rule_refused(problems),
+            Error::Body { pointer, code, detail } => {
+                let fault = FieldError {
+                    pointer: pointer.into(),
+                    code: code.into(),
+                    detail: detail.clone(),
+                    nearest: None,
+                };
+                Problem::new(Kind::Invalid, "invalid_body", detail).with_errors(vec![fault])
+            }
+            Error::Stopped => {
+                Problem::new(Kind::Unavailable, "stopped", "The evaluation was stopped.").retry_after(1)
+            }
+            error => Problem::internal(error),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        match error {
+            Error::Stopped => Failure::stopped(),
+            Error::NoApp(_) | Error::NotFound(_) => Failure::new("not_found", format!("{error}")),
+            Error::Rule(problems) => {
+                let errors = fields(problems);
+                let detail = "the segment's rule does not fit the app's data any more";
+                Failure::new("rule_refused", detail).with_extra(json!({ "errors": errors }))
+            }
+            error => Failure::internal(error),
+        }
+    }
+}
+
+fn rule_refused(problems: Vec<muster_rules::Problem>) -> Problem {
+    let kind = match problems.first() {
+        Some(first) if first.code == codes::JSON_SYNTAX => Kind::BadRequest,
+        Some(first) if first.code == codes::TOO_MANY_BYTES => Kind::TooLarge,
+        _ => Kind::Invalid,
+    };
+    let place = |problem: &muster_rules::Problem| match &*problem.pointer {
+        "" => String::new(),
+        pointer => format!(" at `{pointer}`"),
+    };
+    let detail = match &problems[..] {
+        [] => "The rule is refused.".to_owned(),
+        [one] => format!("The rule is refused{}: {}.", place(one), one.detail),
+        [first, rest @ ..] => {
+            format!("The rule is refused{}: {}; and {} more.", place(first), first.detail, rest.len())
+        }
+    };
+    Problem::new(kind, "rule_refused", detail).with_errors(fields(problems))
+}
+
+fn fields(problems: Vec<muster_rules::Problem>) -> Vec<FieldError> {
+    let field = |problem: muster_rules::Problem| FieldError {
+        pointer: problem.pointer,
+        code: problem.code.into(),
+        detail: problem.detail,
+        nearest: problem.nearest,
+    };
+    problems.into_iter().map(field).collect()
+}

@@ -1,0 +1,17 @@
+//! What the service measures for `/metrics`.
+
+use std::time::Duration;
+
+pub fn estimated(took: Duration, conditions: usize) {
+    metrics::histogram!("muster_estimate_seconds").record(took.as_secs_f64());
+    metrics::counter!("muster_estimate_conditions_total").increment(conditions as u64);
+}
+
+pub fn cohort_made(took: Duration, size: u64) {
+    metrics::histogram!("muster_cohort_seconds").record(took.as_secs_f64());
+    metrics::counter!("muster_cohort_members_total").increment(size);
+}
+
+pub fn exported(users: u64) {
+    metrics::counter!("muster_exported_users_total").increment(users);
+}

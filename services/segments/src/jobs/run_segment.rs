@@ -1,0 +1,96 @@
+//! The job that makes a cohort of a segment version.
+
+use async_trait::async_trait;
+use chrono::Utc;
+use muster_days::Ds;
+use muster_evaluator::Control;
+use muster_jobs::{Failure, Handler, Run};
+use muster_sql::is_unique_violation;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::Segments;
+use crate::answers::Cohort;
+use crate::error::Error;
+use crate::operations::{CohortOrder, make_cohort};
+use crate::store;
+
+pub const RUN_SEGMENT: &str = "segment";
+
+/// Stored in the job's row: extend it, and keep reading old ones.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunPayload {
+    pub segment_id: String,
+    pub version: u32,
+    /// Overrides the rule's own day.
+    #[serde(default)]
+    pub as_of: Option<Ds>,
+}
+
+pub struct RunHandler {
+    pub segments: Segments,
+}
+
+#[async_trait]
+impl Handler for RunHandler {
+    fn kind(&self) -> &'static str {
+        RUN_SEGMENT
+    }
+
+    fn concurrency(&self) -> usize {
+        self.segments.concurrency
+    }
+
+    async fn run(&self, run: &Run) -> Result<Value, Failure> {
+        let payload: RunPayload = serde_json::from_value(run.job.payload.clone())
+            .map_err(|error| Failure::new("bad_payload", format!("the job can't be read: {error}")))?;
+        let app = run.job.app_id.clone();
+        let app = app.ok_or_else(|| Failure::new("bad_payload", "the job names no app"))?;
+        // An attempt that died after its cohort was made: the job is done.
+        if let Some(made) = store::cohort_of_job(&self.segments.db, &app, &run.job.id).await? {
+            return Ok(result(&made));
+        }
+        let rule = store::version(&self.segments.db, &app, &payload.segment_id, payload.version).await?;
+        let rule = rule.ok_or(Error::NotFound("such segment version"))?;
+        let order = CohortOrder {
+            app,
+            segment: payload.segment_id,
+            version: payload.version,
+            rule,
+            as_of: payload.as_of,
+            job: run.job.id.clone(),
+        };
+        make(&self.segments, run, order).await
+    }
+}
+
+async fn make(segments: &Segments, run: &Run, order: CohortOrder) -> Result<Value, Failure> {
+    let app = order.app.clone();
+    let (worker, watched) = (segments.clone(), run.clone());
+    let computed = tokio::task::spawn_blocking(move || {
+        let control = Control { stopped: &|| watched.stopped(), progress: &|share| watched.progress(share) };
+        make_cohort(&worker, &order, &control, Utc::now())
+    });
+    let new = computed.await.map_err(Failure::internal)??;
+    if !run.still_mine().await.map_err(Failure::internal)? {
+        // Cancelled, or taken over by another worker, which may be writing the same file: it is left.
+        return Err(Failure::stopped());
+    }
+    match store::insert_cohort(&segments.db, &new).await {
+        Err(Error::Sql(error)) if is_unique_violation(&error) => {}
+        result => result?,
+    }
+    let made = store::cohort_of_job(&segments.db, &app, &run.job.id).await?;
+    Ok(result(&made.ok_or_else(|| Failure::internal("the cohort just made is gone"))?))
+}
+
+fn result(cohort: &Cohort) -> Value {
+    json!({
+        "cohort_id": cohort.id,
+        "size": cohort.size,
+        "ds": cohort.ds,
+        "hash": cohort.hash,
+        "segment_id": cohort.segment_id,
+        "segment_version": cohort.segment_version,
+    })
+}

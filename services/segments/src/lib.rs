@@ -1,0 +1,49 @@
+//! The segments service: estimates live, keeps versioned segments, has them made into cohorts by jobs,
+//! streams members, and says why a user is in or not.
+//!
+//! It owns the tables `segment`, `segment_version` and `cohort`, and the cohort files of the store.
+
+mod answers;
+mod error;
+mod hash;
+mod instruments;
+mod jobs;
+mod operations;
+mod routes;
+mod store;
+
+use std::sync::Arc;
+
+use muster_http::Service;
+use muster_jobs::{Handler, Jobs};
+use muster_profile_store::Store;
+use muster_rules::Caps;
+use muster_sql::Db;
+
+pub use answers::{Cohort, Segment, SegmentVersion};
+
+/// What the routes and jobs work with. Clones share everything.
+#[derive(Clone)]
+pub struct Segments {
+    pub db: Db,
+    pub jobs: Jobs,
+    pub profiles: Arc<Store>,
+    pub caps: Caps,
+    /// Segment jobs that run side by side in this process.
+    pub concurrency: usize,
+}
+
+/// The service's routes.
+pub fn service(segments: Segments) -> Service {
+    let segments = actix_web::web::Data::new(segments);
+    Service {
+        name: "segments",
+        openapi: routes::openapi(),
+        routes: Arc::new(move |config| routes::configure(config, &segments)),
+    }
+}
+
+/// The handlers of the service's jobs.
+pub fn handlers(segments: Segments) -> Vec<Arc<dyn Handler>> {
+    vec![Arc::new(jobs::RunHandler { segments })]
+}

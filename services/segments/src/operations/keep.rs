@@ -1,0 +1,112 @@
+//! Creates, changes and shows segments. A rule is checked before it is kept.
+
+use chrono::{DateTime, Utc};
+use muster_evaluator::SnapshotCatalogue;
+use muster_rules::check;
+use ulid::Ulid;
+
+use super::prepare::{parse, snapshot};
+use crate::Segments;
+use crate::answers::Segment;
+use crate::error::Error;
+use crate::store::{self, SegmentRow};
+
+/// Longest name of a segment, in bytes.
+const NAME_BYTES: usize = 256;
+
+/// What a segment is made of.
+pub struct SegmentChange {
+    pub name: String,
+    /// JSON text.
+    pub rule: String,
+    pub refresh: String,
+}
+
+impl SegmentChange {
+    /// The canonical rule, once everything is in order.
+    fn check(&self, segments: &Segments, app: &str) -> Result<String, Error> {
+        if self.name.trim().is_empty() || self.name.len() > NAME_BYTES {
+            let detail = format!("The name has 1 to {NAME_BYTES} bytes.");
+            return Err(Error::Body { pointer: "/name", code: "bad_name", detail });
+        }
+        if !["manual", "daily"].contains(&&*self.refresh) {
+            let detail = "The refresh is `manual` or `daily`.".to_owned();
+            return Err(Error::Body { pointer: "/refresh", code: "unknown_refresh", detail });
+        }
+        let rule = parse(segments, self.rule.as_bytes(), "/rule")?;
+        let snapshot = snapshot(&segments.profiles, app)?;
+        check(&rule, &SnapshotCatalogue(&snapshot), &segments.caps).map_err(|problems| {
+            Error::Rule(problems.into_iter().map(|problem| problem.under("/rule")).collect())
+        })?;
+        Ok(rule.to_json())
+    }
+}
+
+pub async fn create(
+    segments: &Segments,
+    app: &str,
+    new: SegmentChange,
+    by: &str,
+    now: DateTime<Utc>,
+) -> Result<Segment, Error> {
+    let (rule, new) = checked(segments, app, new).await?;
+    let now = now.timestamp_millis();
+    let row = SegmentRow {
+        id: format!("seg_{}", Ulid::generate()),
+        app_id: app.into(),
+        name: new.name,
+        refresh: new.refresh,
+        version: 1,
+        rule,
+        created_at: now,
+        updated_at: now,
+    };
+    store::create(&segments.db, &row, by).await?;
+    shown(segments, row).await
+}
+
+pub async fn change(
+    segments: &Segments,
+    (app, id): (&str, &str),
+    new: SegmentChange,
+    by: &str,
+    now: DateTime<Utc>,
+) -> Result<Segment, Error> {
+    get(segments, app, id).await?;
+    let (rule, new) = checked(segments, app, new).await?;
+    store::change(&segments.db, (app, id), (&new.name, &new.refresh, &rule), by, now).await?;
+    get(segments, app, id).await
+}
+
+pub async fn get(segments: &Segments, app: &str, id: &str) -> Result<Segment, Error> {
+    let row = store::segment(&segments.db, app, id).await?.ok_or(Error::NotFound("such segment"))?;
+    shown(segments, row).await
+}
+
+/// Checking reads the store, so it gets a thread of its own.
+async fn checked(
+    segments: &Segments,
+    app: &str,
+    new: SegmentChange,
+) -> Result<(String, SegmentChange), Error> {
+    let (segments, app) = (segments.clone(), app.to_owned());
+    let check = move || new.check(&segments, &app).map(|rule| (rule, new));
+    tokio::task::spawn_blocking(check).await.map_err(|error| Error::Inside(error.to_string()))?
+}
+
+/// The row as the API shows it.
+pub async fn shown(segments: &Segments, row: SegmentRow) -> Result<Segment, Error> {
+    let last_cohort = store::last_cohort(&segments.db, &row.app_id, &row.id).await?;
+    let time = |millis| DateTime::from_timestamp_millis(millis).unwrap_or_default();
+    Ok(Segment {
+        rule: serde_json::from_str(&row.rule)?,
+        created_at: time(row.created_at),
+        updated_at: time(row.updated_at),
+        id: row.id,
+        app_id: row.app_id,
+        name: row.name,
+        refresh: row.refresh,
+        version: row.version,
+        last_cohort,
+    })
+}

@@ -1,0 +1,14 @@
+//! What the service decides, apart from HTTP. One file per operation.
+
+mod estimate;
+mod explain;
+mod export;
+mod keep;
+mod make_cohort;
+mod prepare;
+
+pub use estimate::estimate;
+pub use explain::membership;
+pub use export::{Format, export};
+pub use keep::{SegmentChange, change, create, get, shown};
+pub use make_cohort::{CohortOrder, make_cohort};

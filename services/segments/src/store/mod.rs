@@ -1,0 +1,15 @@
+//! The tables of this service. One function per query, the app first in each, the time an argument.
+
+mod cohorts;
+mod segments;
+
+pub use cohorts::{NewCohort, cohort, cohort_of_job, cohorts, insert_cohort, last_cohort, remove_cohort};
+pub use segments::{SegmentRow, change, create, delete, segment, segments, version, versions};
+
+use chrono::{DateTime, Utc};
+
+use crate::error::Error;
+
+fn time(millis: i64) -> Result<DateTime<Utc>, Error> {
+    DateTime::from_timestamp_millis(millis).ok_or_else(|| Error::Inside(format!("{millis} is no time")))
+}
