@@ -1,0 +1,98 @@
+//! Which class of call a request is: the class decides quota, concurrency, body and time limits.
+
+use actix_web::http::Method;
+
+/// What a quota counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum QuotaKind {
+    Read,
+    Estimate,
+    Job,
+    Import,
+}
+
+impl QuotaKind {
+    pub const ALL: [QuotaKind; 4] = [QuotaKind::Read, QuotaKind::Estimate, QuotaKind::Job, QuotaKind::Import];
+}
+
+/// What is bounded in number, size and time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    Read,
+    /// Runs or saves a rule: costs what the rule costs.
+    Estimate,
+    /// Any other write.
+    Job,
+    /// A file that streams in.
+    Import,
+    /// A list that streams out.
+    Export,
+    /// Job events, for as long as the client listens.
+    Follow,
+}
+
+impl Class {
+    pub const ALL: [Class; 6] =
+        [Class::Read, Class::Estimate, Class::Job, Class::Import, Class::Export, Class::Follow];
+
+    /// The class of a request by its method and path.
+    pub fn of(method: &Method, path: &str) -> Class {
+        let parts: Vec<&str> = path.trim_start_matches("/v1/").split('/').collect();
+        let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+        match parts[..] {
+            ["imports"] if !reads => Class::Import,
+            ["apps", _, "segments", "estimate"] if !reads => Class::Estimate,
+            ["apps", _, "segments"] if !reads => Class::Estimate,
+            ["apps", _, "segments", _] if *method == Method::PUT => Class::Estimate,
+            _ if !reads => Class::Job,
+            ["apps", _, "cohorts", _, "users"] | ["imports", _, ..] => Class::Export,
+            ["jobs", _, "events"] => Class::Follow,
+            _ => Class::Read,
+        }
+    }
+
+    pub fn kind(self) -> QuotaKind {
+        match self {
+            Class::Read | Class::Export | Class::Follow => QuotaKind::Read,
+            Class::Estimate => QuotaKind::Estimate,
+            Class::Job => QuotaKind::Job,
+            Class::Import => QuotaKind::Import,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Class::Read => "read",
+            Class::Estimate => "estimate",
+            Class::Job => "job",
+            Class::Import => "import",
+            Class::Export => "export",
+            Class::Follow => "follow",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn class_of_each_call() {
+        let check = |method: Method, path: &str, expected: Class| {
+            assert_eq!(Class::of(&method, path), expected, "{method} {path}");
+        };
+        check(Method::POST, "/v1/imports", Class::Import);
+        check(Method::GET, "/v1/imports/imp_1/rejects", Class::Export);
+        check(Method::POST, "/v1/apps/a/segments/estimate", Class::Estimate);
+        check(Method::POST, "/v1/apps/a/segments", Class::Estimate);
+        check(Method::PUT, "/v1/apps/a/segments/s", Class::Estimate);
+        check(Method::DELETE, "/v1/apps/a/segments/s", Class::Job);
+        check(Method::POST, "/v1/apps/a/segments/s/run", Class::Job);
+        check(Method::GET, "/v1/apps/a/segments", Class::Read);
+        check(Method::GET, "/v1/apps/a/cohorts/c/users", Class::Export);
+        check(Method::GET, "/v1/apps/a/cohorts/c/users/u", Class::Read);
+        check(Method::GET, "/v1/jobs/j/events", Class::Follow);
+        check(Method::POST, "/v1/jobs/j/cancel", Class::Job);
+        check(Method::GET, "/v1/jobs", Class::Read);
+    }
+}

@@ -1,0 +1,113 @@
+//! What the gateway is made of.
+
+use std::sync::Arc;
+
+use actix_web::web::Data;
+use futures::future::BoxFuture;
+use muster_http::Service;
+use muster_jobs::Jobs;
+use muster_rules::Caps;
+use muster_sql::Db;
+use muster_telemetry::Recorder;
+use tokio::sync::watch;
+use utoipa::OpenApi;
+
+use crate::error::GatewayError;
+use crate::middleware::Door;
+use crate::operations::authenticate::Authority;
+use crate::operations::flow_control::FlowControl;
+use crate::operations::once::Once;
+use crate::operations::openapi::{Methods, document};
+use crate::operations::slots::Slots;
+use crate::routes::GatewayApi;
+use crate::settings::Settings;
+
+/// Says whether a part of the process can do its work; the text says why not.
+pub type Ready = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+
+/// A gateway that is ready to [`run`](crate::run).
+pub struct Gateway {
+    pub(crate) settings: Settings,
+    pub(crate) db: Db,
+    pub(crate) jobs: Jobs,
+    pub(crate) services: Vec<Service>,
+    pub(crate) caps: Caps,
+    pub(crate) ready: Vec<(&'static str, Ready)>,
+    pub(crate) metrics: Recorder,
+}
+
+/// A gateway in front of `services`. Installs the process's metrics recorder when there is none yet.
+pub fn build(
+    settings: Settings,
+    db: Db,
+    jobs: Jobs,
+    services: Vec<Service>,
+) -> Result<Gateway, GatewayError> {
+    let metrics = muster_telemetry::recorder()?;
+    Ok(Gateway { settings, db, jobs, services, caps: Caps::default(), ready: Vec::new(), metrics })
+}
+
+impl Gateway {
+    /// The caps that the segments service holds rules to, when they are not the default ones: a rule that
+    /// does not parse here is taken for the cheapest.
+    pub fn with_caps(mut self, caps: Caps) -> Self {
+        self.caps = caps;
+        self
+    }
+
+    /// A further condition of `/readyz`, under a name for its answer.
+    pub fn with_ready(mut self, name: &'static str, ready: Ready) -> Self {
+        self.ready.push((name, ready));
+        self
+    }
+
+    /// The OpenAPI document of the gateway and its services, as `/openapi.json` serves it.
+    pub fn openapi(&self) -> utoipa::openapi::OpenApi {
+        document(GatewayApi::openapi(), &self.services)
+    }
+
+    /// The state that all worker threads share.
+    pub(crate) fn open(self, keyless: bool, stopping: watch::Receiver<bool>) -> Result<Opened, GatewayError> {
+        let mut document = self.openapi();
+        let gate = Gate {
+            door: Door::new(Authority::new(self.db.clone()), keyless),
+            slots: Slots::new(&self.settings.in_flight),
+            flow: FlowControl::new(&self.settings),
+            once: Arc::new(Once::new(self.db.clone(), self.settings.idempotency_hours)),
+            methods: Methods::of(&mut document),
+            openapi: serde_json::to_string(&document).map_err(std::io::Error::other)?,
+            settings: self.settings,
+            db: self.db,
+            jobs: self.jobs,
+            caps: self.caps,
+            ready: self.ready,
+            metrics: self.metrics,
+            stopping,
+        };
+        Ok(Opened { gate: Data::new(gate), services: self.services })
+    }
+}
+
+pub(crate) struct Opened {
+    pub gate: Data<Gate>,
+    pub services: Vec<Service>,
+}
+
+/// What middleware and the gateway's own routes work with. The type is private to this crate, so no
+/// service can put data of the same type on the App.
+pub(crate) struct Gate {
+    pub settings: Settings,
+    pub db: Db,
+    pub jobs: Jobs,
+    pub door: Door,
+    pub slots: Slots,
+    pub flow: FlowControl,
+    pub once: Arc<Once>,
+    pub methods: Methods,
+    pub openapi: String,
+    pub caps: Caps,
+    pub ready: Vec<(&'static str, Ready)>,
+    pub metrics: Recorder,
+    /// Turns true when the server is told to stop: what streams without end ends then.
+    pub stopping: watch::Receiver<bool>,
+}

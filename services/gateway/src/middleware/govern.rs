@@ -1,0 +1,256 @@
+//! The inner layer, step by step: who calls, for which app, is there room, how much does it cost, has it
+//! been asked before; then the handler; then the audit trail.
+
+use std::sync::Arc;
+
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::{Path, ResourceDef, ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{Error, HttpMessage};
+use bytes::Bytes;
+use muster_http::{Caller, Kind, Problem, RequestId};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
+use tracing::Span;
+use ulid::Ulid;
+
+use super::answer::{Answer, answer};
+use super::body;
+use super::repeat::Repeatable;
+use crate::class::Class;
+use crate::clock;
+use crate::gateway::Gate;
+use crate::instruments;
+use crate::operations::cost;
+use crate::operations::flow_control::{Level, Refusal, Subject};
+use crate::store::audit::{self, AuditRow};
+
+/// What needs no caller: it tells nothing about an app.
+const PUBLIC: [&str; 5] = ["/", "/healthz", "/readyz", "/metrics", "/openapi.json"];
+
+/// A request that is known to come from somebody.
+struct Call {
+    caller: Caller,
+    app: Option<String>,
+    class: Class,
+    method: Method,
+    path: String,
+    route: String,
+    request_id: String,
+}
+
+pub async fn govern(
+    gate: Data<Gate>,
+    req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    gate.door.guard(req.head())?;
+    if PUBLIC.contains(&req.path()) {
+        return next.call(req).await.map(ServiceResponse::map_into_boxed_body);
+    }
+    let caller = gate.door.caller(req.head(), clock::now_ms()).await?;
+    Span::current().record("caller", &caller.id);
+    let call = Call::new(&req, caller);
+    req.extensions_mut().insert(call.caller.clone());
+    let answered = match admit(&gate, &call, req, next).await {
+        Ok(answered) => answered,
+        Err(problem) => Answer::refuse(problem),
+    };
+    record(&gate, &call, &answered).await;
+    answered.into_outcome()
+}
+
+/// Finds room and time for the request.
+async fn admit(
+    gate: &Gate,
+    call: &Call,
+    req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<Answer, Problem> {
+    // First of all: an app that the caller does not have must look like one that does not exist.
+    if let Some(app) = call.app.as_deref().filter(|app| !call.caller.may(app)) {
+        return Err(Problem::app_not_found(app));
+    }
+    let slot = gate.slots.take(call.class)?;
+    let inner = answer_within_quota(gate, call, req, next);
+    let answered = match gate.settings.time_limits.of(call.class) {
+        Some(limit) => timeout(limit, inner).await.unwrap_or_else(|_| Err(timed_out(call)))?,
+        None => inner.await?,
+    };
+    Ok(answered.map(|response| response.map_body(|_, body| BoxBody::new(Held { body, _slot: slot }))))
+}
+
+async fn answer_within_quota(
+    gate: &Gate,
+    call: &Call,
+    mut req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<Answer, Problem> {
+    let body = read_body(gate, call, &mut req).await?;
+    let subject = call.subject();
+    let level = match gate.flow.take(call.class.kind(), &subject, call.cost(gate, body.as_deref())) {
+        Ok(level) => level,
+        Err(refusal) => return Ok(refuse(call, refusal, &subject)),
+    };
+    let repeatable = match call.reads() {
+        true => None,
+        false => Repeatable::of(&req, &call.caller.id, body.as_deref())?,
+    };
+    let inner = async move { next.call(req).await.map(ServiceResponse::map_into_boxed_body) };
+    let answered = match repeatable {
+        Some(repeatable) => repeatable.run(Arc::clone(&gate.once), inner).await,
+        None => answer(inner).await,
+    };
+    Ok(with_level(answered, level))
+}
+
+/// The body of a write, unless it streams.
+async fn read_body(gate: &Gate, call: &Call, req: &mut ServiceRequest) -> Result<Option<Bytes>, Problem> {
+    match call.class {
+        Class::Import => body::bound(req, &gate.settings.imports).map(|()| None),
+        _ if call.reads() => Ok(None),
+        _ => body::whole(req).await.map(Some),
+    }
+}
+
+fn refuse(call: &Call, refusal: Refusal, subject: &Subject) -> Answer {
+    let answered = Answer::refuse(refusal.problem(subject));
+    match refusal {
+        Refusal::TooMany(level) => {
+            instruments::refused(call.class.name(), "quota_exceeded");
+            with_level(answered, level)
+        }
+        Refusal::NeverFits { .. } => {
+            instruments::refused(call.class.name(), "cost_over_quota");
+            answered
+        }
+    }
+}
+
+fn with_level(answered: Answer, level: Level) -> Answer {
+    answered.map(|mut response| {
+        write_level(response.headers_mut(), level);
+        response
+    })
+}
+
+fn write_level(headers: &mut HeaderMap, level: Level) {
+    let mut set = |name, value: u64| headers.insert(HeaderName::from_static(name), HeaderValue::from(value));
+    set("ratelimit-limit", level.limit.into());
+    set("ratelimit-remaining", level.remaining.into());
+    set("ratelimit-reset", level.reset);
+}
+
+fn timed_out(call: &Call) -> Problem {
+    instruments::refused(call.class.name(), "timed_out");
+    let detail = "This took longer than the server gives it. It may still come to its end.";
+    Problem::new(Kind::Unavailable, "timed_out", detail).retry_after(1)
+}
+
+impl Call {
+    fn new(req: &ServiceRequest, caller: Caller) -> Self {
+        let request_id = req.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+        Call {
+            caller,
+            app: app_of(req.path()),
+            class: Class::of(req.method(), req.path()),
+            method: req.method().clone(),
+            path: req.path().to_owned(),
+            route: req.match_pattern().unwrap_or_else(|| "unmatched".to_owned()),
+            request_id,
+        }
+    }
+
+    fn reads(&self) -> bool {
+        matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS)
+    }
+
+    fn subject(&self) -> Subject {
+        match &self.app {
+            Some(app) => Subject::App(app.clone()),
+            None => Subject::Caller(self.caller.id.clone()),
+        }
+    }
+
+    fn cost(&self, gate: &Gate, body: Option<&[u8]>) -> u64 {
+        match (self.class, body) {
+            (Class::Estimate, Some(body)) => cost::of(&self.path, body, &gate.caps),
+            _ => 1,
+        }
+    }
+
+    /// Whether it changes nothing: an estimate is a question, whatever its method.
+    fn is_question(&self) -> bool {
+        self.reads() || self.path.ends_with("/segments/estimate")
+    }
+}
+
+/// The app that a path names, decoded just as the handlers' own `web::Path` decodes it.
+fn app_of(path: &str) -> Option<String> {
+    thread_local! {
+        static APPS: ResourceDef = ResourceDef::new("/v1/apps/{app}{rest}*");
+    }
+    let mut path = Path::new(path);
+    APPS.with(|apps| apps.capture_match_info(&mut path)).then_some(())?;
+    path.load::<(String, String)>().ok().map(|(app, _)| app)
+}
+
+/// Writes the audit row of a write. It happened whether or not the row can be written.
+async fn record(gate: &Gate, call: &Call, answered: &Answer) {
+    if call.is_question() {
+        return;
+    }
+    let row = AuditRow {
+        id: Ulid::generate().to_string(),
+        at: clock::now_ms(),
+        caller: call.caller.id.clone(),
+        app_id: call.app.clone(),
+        method: call.method.to_string(),
+        route: call.route.clone(),
+        status: answered.status().as_u16().into(),
+        request_id: call.request_id.clone(),
+    };
+    if let Err(err) = audit::insert(gate.db.pool(), &row).await {
+        tracing::error!(error = %err, "a write is missing in the audit trail");
+    }
+}
+
+/// A body that holds its request's slot until it has been sent or dropped.
+struct Held {
+    body: BoxBody,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl MessageBody for Held {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.body).poll_next(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_app_of_a_path_is_decoded_as_handlers_decode_it() {
+        let check = |path: &str, app: Option<&str>| assert_eq!(app_of(path).as_deref(), app, "{path}");
+        check("/v1/apps/one/segments", Some("one"));
+        check("/v1/apps/one", Some("one"));
+        check("/v1/apps/%6fne/labels", Some("one"));
+        check("/v1/apps/a%2Fb/labels", Some("a/b"));
+        check("/v1/apps/%E5%BA%97/labels", Some("店"));
+        check("/v1/jobs/one", None);
+        check("/v1/apps", None);
+    }
+}

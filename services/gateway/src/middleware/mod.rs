@@ -1,0 +1,13 @@
+//! What happens to a request around its handler, from the outside in: [`observe`] (id, log, metrics, the
+//! last form of errors), then [`govern`] (who calls, which app, how much, how long, how often).
+
+mod answer;
+mod body;
+mod door;
+mod govern;
+mod observe;
+mod repeat;
+
+pub use door::Door;
+pub use govern::govern;
+pub use observe::observe;

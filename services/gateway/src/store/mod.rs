@@ -1,0 +1,5 @@
+//! The gateway's tables, one file each. All SQL of the gateway is here.
+
+pub mod audit;
+pub mod idempotency;
+pub mod keys;

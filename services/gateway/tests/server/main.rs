@@ -1,0 +1,11 @@
+//! The gateway as its callers see it: a real server on a port of its own, a real database, a small
+//! service behind it.
+
+mod apps;
+mod edges;
+mod flow;
+mod harness;
+mod jobs;
+mod keys;
+mod notes;
+mod repeat;

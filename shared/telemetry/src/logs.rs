@@ -1,0 +1,70 @@
+//! Log lines on standard error, as text for people or JSON for machines.
+
+use serde::Deserialize;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
+
+/// How a log line is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSettings {
+    pub format: LogFormat,
+    /// Directives of `tracing`'s EnvFilter: `info`, `warn,muster_ingest=debug`.
+    pub filter: String,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        // sqlx and apalis tell each statement and each poll at info.
+        LogSettings { format: LogFormat::Text, filter: "info,sqlx=warn,apalis=warn".into() }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LogsError {
+    #[error("the log filter `{filter}` can't be read: {source}")]
+    Filter { filter: String, source: tracing_subscriber::filter::ParseError },
+    #[error("this process logs already: {0}")]
+    Twice(#[from] tracing_subscriber::util::TryInitError),
+}
+
+/// Starts logging, once per process.
+pub fn init_logs(settings: &LogSettings) -> Result<(), LogsError> {
+    let filter = parse(&settings.filter)?;
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match settings.format {
+        LogFormat::Text => fmt::layer().with_writer(std::io::stderr).boxed(),
+        LogFormat::Json => fmt::layer().json().flatten_event(true).with_writer(std::io::stderr).boxed(),
+    };
+    tracing_subscriber::registry().with(lines.with_filter(filter)).try_init()?;
+    Ok(())
+}
+
+fn parse(filter: &str) -> Result<EnvFilter, LogsError> {
+    EnvFilter::builder()
+        .parse(filter)
+        .map_err(|source| LogsError::Filter { filter: filter.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_read_or_refused_by_name() {
+        for good in [LogSettings::default().filter.as_str(), "warn,muster_ingest=debug", ""] {
+            assert!(parse(good).is_ok(), "{good}");
+        }
+        let refused = parse("muster=loud").unwrap_err().to_string();
+        assert!(refused.contains("muster=loud"), "{refused}");
+    }
+}
