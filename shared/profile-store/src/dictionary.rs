@@ -9,9 +9,6 @@ use crate::error::{Result, StoreError};
 use crate::manifest::DictionaryEntry;
 use crate::sealed::{Kind, Sealed, Writer, u32_at, u32_bytes};
 
-/// Longest dimension value, in bytes.
-pub const VALUE_BYTES: usize = 1024;
-
 pub struct Dictionary {
     file: Arc<Sealed>,
     values: u32,

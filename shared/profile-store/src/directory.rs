@@ -13,9 +13,6 @@ use crate::error::{Result, StoreError};
 use crate::manifest::UsersEntry;
 use crate::sealed::{Kind, Sealed, Writer, u32_at, u32_bytes, u64_at};
 
-/// Longest user id, in bytes.
-pub const USER_BYTES: usize = 128;
-
 /// Where a user stands: `hash(user) mod buckets`, and the number inside the bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {

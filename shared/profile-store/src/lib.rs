@@ -23,8 +23,8 @@ mod sealed;
 mod snapshot;
 
 use std::collections::HashMap;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -32,8 +32,8 @@ use muster_days::Ds;
 use roaring::RoaringBitmap;
 
 pub use cohort::{CohortFile, CohortMeta};
-pub use dictionary::{Dictionary, VALUE_BYTES};
-pub use directory::{Directory, Place, USER_BYTES, bucket_of};
+pub use dictionary::Dictionary;
+pub use directory::{Directory, Place, bucket_of};
 pub use error::{Result, StoreError};
 pub use event_part::{EventMeta, EventPart, Postings};
 pub use label_part::{LabelMeta, LabelPart, TagMeta};
@@ -49,13 +49,8 @@ pub struct Store {
     snapshots: Mutex<HashMap<String, (Stamp, Arc<Snapshot>)>>,
 }
 
-/// What changes about the manifest file when it is replaced.
-#[derive(Clone, Copy, PartialEq)]
-struct Stamp {
-    inode: u64,
-    modified: (i64, i64),
-    length: u64,
-}
+/// The first bytes of a manifest: the checksum of the rest.
+type Stamp = [u8; 16];
 
 impl Store {
     /// Opens the store, making its folders when they are not there.
@@ -89,7 +84,11 @@ impl Store {
     pub fn apps(&self) -> Result<Vec<String>> {
         let mut apps = Vec::new();
         for entry in fs::read_dir(&self.apps).at(&self.apps)? {
-            let path = entry.at(&self.apps)?.path().join("manifest");
+            let folder = entry.at(&self.apps)?.path();
+            if !folder.is_dir() {
+                continue;
+            }
+            let path = folder.join("manifest");
             if let Some(manifest) = Manifest::read(&path)? {
                 apps.push(manifest.app);
             }
@@ -123,12 +122,9 @@ impl Store {
 }
 
 fn stamp(path: &Path) -> Result<Option<Stamp>> {
-    match fs::metadata(path) {
-        Ok(meta) => Ok(Some(Stamp {
-            inode: meta.ino(),
-            modified: (meta.mtime(), meta.mtime_nsec()),
-            length: meta.len(),
-        })),
+    let mut stamp = [0; 16];
+    match File::open(path).and_then(|mut file| file.read_exact(&mut stamp)) {
+        Ok(()) => Ok(Some(stamp)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).at(path),
     }

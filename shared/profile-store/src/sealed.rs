@@ -82,7 +82,7 @@ impl Writer {
         let mut aside = path.as_os_str().to_owned();
         aside.push(".tmp");
         let aside = PathBuf::from(aside);
-        let mut out = BufWriter::with_capacity(1 << 20, File::create(&aside).at(&aside)?);
+        let mut out = BufWriter::with_capacity(1 << 16, File::create(&aside).at(&aside)?);
         out.write_all(MAGIC).and_then(|()| out.write_all(&VERSION.to_le_bytes())).at(&aside)?;
         Ok(Writer { path: path.to_path_buf(), aside, out, at: 8, table: Vec::new() })
     }

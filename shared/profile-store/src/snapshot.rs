@@ -10,7 +10,7 @@ use muster_days::Ds;
 use crate::cohort::CohortFile;
 use crate::dictionary::Dictionary;
 use crate::directory::{Directory, UsersFile};
-use crate::error::Result;
+use crate::error::{Result, StoreError};
 use crate::event_part::EventPart;
 use crate::label_part::LabelPart;
 use crate::manifest::Manifest;

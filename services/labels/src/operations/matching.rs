@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 use super::paging::{Key, Paging};
 use crate::error::{Error, Result};
 
-/// Longest text that is looked for, in bytes: as long as the longest dimension value.
-const LONGEST: usize = muster_profile_store::VALUE_BYTES;
+/// Longest text that is looked for, in bytes.
+const LONGEST: usize = 4096;
 /// Slips are looked for among at most this many candidates: each costs an edit distance.
 const SLIPS_AMONG: usize = 20_000;
 /// Slips are looked for in texts of this many letters; of a shorter one nearly everything is a slip.

@@ -1,0 +1,150 @@
+//! The command line: a table of contents of what the binary can do.
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{bench, cohort, demo, estimate, export, import, job, key, segment, serve, why};
+use crate::failure::Failure;
+
+/// User profiles and audience segments whose numbers you can trust.
+#[derive(Debug, Parser)]
+#[command(name = "muster", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const EXIT_CODES: &str = "Without a command: serves the data folder ./muster-data on 127.0.0.1:8080.
+
+Exit codes: 0 done, 1 refused by the server or failed, 2 used wrongly, 3 server not reached, 130 interrupted";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve every role, or some, until Ctrl-C
+    Serve(serve::ServeArgs),
+    /// Make a synthetic shop, import it, ask it, make a cohort, export it, keep serving
+    Demo(demo::DemoArgs),
+    /// Send files of labels, behaviour or events, and follow their import
+    Import(import::ImportArgs),
+    /// Count the users a rule holds, in all and condition by condition
+    Estimate(estimate::EstimateArgs),
+    /// Create, list, show, update, delete and run segments
+    Segment(segment::SegmentArgs),
+    /// List and show cohorts
+    Cohort(cohort::CohortArgs),
+    /// Say whether a user is in a cohort, and why
+    Why(why::WhyArgs),
+    /// Stream the user ids of a cohort
+    Export(export::ExportArgs),
+    /// Show, list, cancel and watch jobs
+    Job(job::JobArgs),
+    /// Create, list and revoke API keys, in the data folder itself
+    Key(key::KeyArgs),
+    /// Measure estimates, imports and exports on synthetic data
+    Bench(bench::BenchArgs),
+}
+
+impl Cli {
+    /// Whether the answers, and so the errors too, are for a program to read.
+    pub fn json(&self) -> bool {
+        match &self.command {
+            None | Some(Command::Serve(_)) => false,
+            Some(Command::Demo(args)) => args.json,
+            Some(Command::Import(args)) => args.client.json,
+            Some(Command::Estimate(args)) => args.client.json,
+            Some(Command::Segment(args)) => args.client.json,
+            Some(Command::Cohort(args)) => args.client.json,
+            Some(Command::Why(args)) => args.client.json,
+            Some(Command::Export(args)) => args.client.json,
+            Some(Command::Job(args)) => args.client.json,
+            Some(Command::Key(args)) => args.json,
+            Some(Command::Bench(args)) => args.json,
+        }
+    }
+
+    pub async fn run(self) -> Result<(), Failure> {
+        match self.command {
+            None => serve::run(serve::ServeArgs::default()).await,
+            Some(Command::Serve(args)) => serve::run(args).await,
+            Some(Command::Demo(args)) => demo::run(args).await,
+            Some(Command::Import(args)) => import::run(args).await,
+            Some(Command::Estimate(args)) => estimate::run(args).await,
+            Some(Command::Segment(args)) => segment::run(args).await,
+            Some(Command::Cohort(args)) => cohort::run(args).await,
+            Some(Command::Why(args)) => why::run(args).await,
+            Some(Command::Export(args)) => export::run(args).await,
+            Some(Command::Job(args)) => job::run(args).await,
+            Some(Command::Key(args)) => key::run(args).await,
+            Some(Command::Bench(args)) => bench::run(args).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn check(line: &str, accepted: bool) {
+        let parsed = Cli::try_parse_from(line.split_whitespace());
+        match parsed {
+            Ok(_) => assert!(accepted, "accepted: {line}"),
+            Err(err) => {
+                assert!(!accepted, "refused: {line}: {err}");
+                assert_eq!(err.exit_code(), 2, "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn lines_that_hold() {
+        for line in [
+            "muster",
+            "muster serve --data d --listen 127.0.0.1:0 --config c.toml --role gateway,labels --role ingest",
+            "muster demo --users 1000 --seed 7 --until 20260131 --once",
+            "muster import --kind labels a.csv b.csv.gz --reject-limit 0.1 --no-wait",
+            "muster import --kind labels a.csv --no-wait --wait",
+            "muster estimate --app shop rule.json --server http://localhost:1 --key mk_1",
+            "muster estimate --app shop -",
+            "muster estimate --app shop --rule {}",
+            "muster segment create --app shop --name x --refresh daily rule.json --json",
+            "muster segment --server http://localhost:1 list --app shop",
+            "muster segment run --app shop seg_1 --no-wait",
+            "muster cohort show --app shop coh_1",
+            "muster why --app shop coh_1 u1",
+            "muster export --app shop coh_1 --format csv -o ids.csv",
+            "muster job watch job_1",
+            "muster key create --data d --apps * --roles read,segment",
+            "muster bench --users 1000 --seconds 1",
+        ] {
+            check(line, true);
+        }
+    }
+
+    #[test]
+    fn lines_that_do_not() {
+        for line in [
+            "muster sreve",
+            "muster serve --listen here",
+            "muster demo --until 20261301",
+            "muster demo --users 0",
+            "muster import a.csv",
+            "muster import --kind labels",
+            "muster import --kind tags a.csv",
+            "muster import --kind labels a.csv --reject-limit 2",
+            "muster estimate rule.json",
+            "muster estimate --app shop rule.json --rule {}",
+            "muster segment create --app shop --name x --refresh hourly rule.json",
+            "muster export --app shop coh_1 --format xml",
+            "muster key create --data d --apps a --roles reader",
+            "muster key create --data d --roles read",
+        ] {
+            check(line, false);
+        }
+    }
+}

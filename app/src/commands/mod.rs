@@ -1,0 +1,13 @@
+//! One file per command.
+
+pub mod bench;
+pub mod cohort;
+pub mod demo;
+pub mod estimate;
+pub mod export;
+pub mod import;
+pub mod job;
+pub mod key;
+pub mod segment;
+pub mod serve;
+pub mod why;

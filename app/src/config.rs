@@ -1,0 +1,195 @@
+//! The configuration: one commented file that is embedded as default and documentation, a file of the
+//! operator's that says what differs, and the command line on top.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use muster_days::Tz;
+use muster_ingest::rejects::RejectLimit;
+use muster_telemetry::LogSettings;
+use serde::Deserialize;
+
+use crate::commands::serve::ServeArgs;
+
+/// Every setting with its default and what it means.
+pub const DEFAULT: &str = include_str!("muster.toml");
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub data: PathBuf,
+    pub listen: SocketAddr,
+    pub roles: Vec<Role>,
+    pub log: LogSettings,
+    pub jobs: JobsConfig,
+    pub ingest: IngestConfig,
+    pub segments: SegmentsConfig,
+    pub gateway: muster_gateway::Settings,
+}
+
+/// What a process may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    Gateway,
+    Labels,
+    Ingest,
+    Segments,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobsConfig {
+    pub lease_seconds: u64,
+    pub max_attempts: u32,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IngestConfig {
+    pub memory_mb: usize,
+    pub reject_limit: f64,
+    pub time_zone: String,
+    #[serde(default)]
+    pub time_zones: BTreeMap<String, String>,
+    pub concurrency: usize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SegmentsConfig {
+    pub concurrency: usize,
+}
+
+impl Config {
+    /// Default, file and command line, in this order.
+    pub fn read(args: &ServeArgs) -> anyhow::Result<Config> {
+        let mut table: toml::Table = DEFAULT.parse().context("the embedded configuration")?;
+        if let Some(path) = &args.config {
+            let text = fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
+            let said: toml::Table = text.parse().with_context(|| format!("{}", path.display()))?;
+            lay_over(&mut table, said);
+        }
+        let name = args.config.as_deref().unwrap_or(Path::new("the embedded configuration"));
+        let mut config: Config = table.try_into().with_context(|| format!("{}", name.display()))?;
+        if let Some(data) = &args.data {
+            config.data = data.clone();
+        }
+        if let Some(listen) = args.listen {
+            config.listen = listen;
+        }
+        if !args.roles.is_empty() {
+            config.roles = args.roles.iter().map(|name| role(name)).collect::<anyhow::Result<_>>()?;
+        }
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        if self.roles.is_empty() {
+            bail!("a process without a role does nothing: name one of gateway, labels, ingest, segments");
+        }
+        if self.jobs.lease_seconds == 0 || self.jobs.max_attempts == 0 {
+            bail!("jobs.lease_seconds and jobs.max_attempts are at least 1");
+        }
+        if self.ingest.memory_mb == 0 || self.ingest.concurrency == 0 || self.segments.concurrency == 0 {
+            bail!("ingest.memory_mb, ingest.concurrency and segments.concurrency are at least 1");
+        }
+        self.ingest_settings().map(drop)
+    }
+
+    pub fn has(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+
+    pub fn job_settings(&self) -> muster_jobs::Settings {
+        muster_jobs::Settings {
+            lease: Duration::from_secs(self.jobs.lease_seconds),
+            max_attempts: self.jobs.max_attempts,
+            ..muster_jobs::Settings::default()
+        }
+    }
+
+    pub fn ingest_settings(&self) -> anyhow::Result<muster_ingest::Settings> {
+        let zone = |name: &String| {
+            name.parse::<Tz>().map_err(|_| anyhow::anyhow!("`{name}` is no time zone: write Asia/Shanghai"))
+        };
+        let zones = self.ingest.time_zones.iter().map(|(app, name)| Ok((app.clone(), zone(name)?)));
+        Ok(muster_ingest::Settings {
+            memory: self.ingest.memory_mb << 20,
+            reject_limit: RejectLimit::new(self.ingest.reject_limit).context("ingest.reject_limit")?,
+            zone: zone(&self.ingest.time_zone).context("ingest.time_zone")?,
+            zones: zones.collect::<anyhow::Result<_>>().context("ingest.time_zones")?,
+            concurrency: self.ingest.concurrency,
+            ..muster_ingest::Settings::new(self.data.join("imports"))
+        })
+    }
+}
+
+fn role(name: &str) -> anyhow::Result<Role> {
+    Ok(match name {
+        "gateway" => Role::Gateway,
+        "labels" => Role::Labels,
+        "ingest" => Role::Ingest,
+        "segments" => Role::Segments,
+        _ => bail!("there is no role `{name}`: the roles are gateway, labels, ingest and segments"),
+    })
+}
+
+/// What `over` says replaces what `under` said, table by table.
+fn lay_over(under: &mut toml::Table, over: toml::Table) {
+    for (key, value) in over {
+        match (under.get_mut(&key), value) {
+            (Some(toml::Value::Table(under)), toml::Value::Table(over)) => lay_over(under, over),
+            (_, value) => _ = under.insert(key, value),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> anyhow::Result<Config> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), text).unwrap();
+        Config::read(&ServeArgs { config: Some(file.path().to_path_buf()), ..ServeArgs::default() })
+    }
+
+    #[test]
+    fn the_embedded_file_says_the_defaults_of_the_gateway() {
+        let config = Config::read(&ServeArgs::default()).unwrap();
+        assert_eq!(config.gateway, muster_gateway::Settings::default());
+        assert_eq!(config.ingest.reject_limit, RejectLimit::default().share());
+        assert_eq!(config.jobs.lease_seconds, muster_jobs::Settings::default().lease.as_secs());
+    }
+
+    #[test]
+    fn a_file_says_only_what_differs() {
+        let text = "listen = '127.0.0.1:9'\n[ingest.time_zones]\nshop = 'Asia/Shanghai'\n[gateway.quotas]\nread = { per_second = 1, burst = 2 }";
+        let config = read(text).unwrap();
+        assert_eq!(config.listen.port(), 9);
+        assert_eq!(config.ingest_settings().unwrap().zone_of("shop").name(), "Asia/Shanghai");
+        assert_eq!(config.gateway.quotas.read, muster_gateway::Quota::new(1, 2));
+        assert_eq!(config.gateway.quotas.job, muster_gateway::Quotas::default().job);
+    }
+
+    #[test]
+    fn what_can_t_be_meant_stops_the_start() {
+        for text in [
+            "lisen = '127.0.0.1:9'",
+            "[ingest]\nreject_limit = 2.0",
+            "[ingest]\ntime_zone = 'Mars/Base'",
+            "[jobs]\nlease_seconds = 0",
+            "roles = []",
+            "roles = ['cook']",
+            "[gateway]\nspeed = 1",
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+}

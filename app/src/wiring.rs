@@ -1,0 +1,81 @@
+//! The one place that names every service. Adding a service is a line in [`Parts::services`] and one in
+//! [`Parts::handlers`].
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use muster_http::Service;
+use muster_jobs::{Handler, Jobs};
+use muster_profile_store::Store;
+use muster_rules::Caps;
+use muster_segments::Segments;
+use muster_sql::Db;
+
+use crate::config::{Config, Role};
+
+/// What the services of one process share.
+pub struct Parts {
+    pub db: Db,
+    pub jobs: Jobs,
+    store: Arc<Store>,
+    segments: Segments,
+    ingest: muster_ingest::Settings,
+}
+
+impl Parts {
+    /// Opens everything in the data folder, making what is missing.
+    pub async fn open(config: &Config) -> anyhow::Result<Parts> {
+        let data = &config.data;
+        let ingest = config.ingest_settings()?;
+        for folder in [data, &ingest.folder] {
+            std::fs::create_dir_all(folder).with_context(|| format!("can't make {}", folder.display()))?;
+        }
+        let db = Db::open(&data.join("muster.db")).await.context("can't open the database")?;
+        let jobs = Jobs::new(db.clone(), &data.join("queue.db"), config.job_settings()).await?;
+        let store = Arc::new(Store::open(&data.join("store"))?);
+        let segments = Segments {
+            db: db.clone(),
+            jobs: jobs.clone(),
+            profiles: store.clone(),
+            caps: Caps::default(),
+            concurrency: config.segments.concurrency,
+        };
+        Ok(Parts { db, jobs, store, segments, ingest })
+    }
+
+    /// The faces of the roles that run in this process.
+    pub fn services(&self, config: &Config) -> Vec<Service> {
+        let mut services = Vec::new();
+        if config.has(Role::Labels) {
+            services.push(muster_labels::service(self.store.clone()));
+        }
+        if config.has(Role::Ingest) {
+            services.push(muster_ingest::service(self.jobs.clone(), self.ingest.clone()));
+        }
+        if config.has(Role::Segments) {
+            services.push(muster_segments::service(self.segments.clone()));
+        }
+        services
+    }
+
+    /// The jobs that this process runs.
+    pub fn handlers(&self, config: &Config) -> Vec<Arc<dyn Handler>> {
+        let mut handlers = Vec::new();
+        if config.has(Role::Ingest) {
+            handlers.extend(muster_ingest::handlers(self.store.clone(), self.ingest.clone()));
+        }
+        if config.has(Role::Segments) {
+            handlers.extend(muster_segments::handlers(self.segments.clone()));
+        }
+        handlers
+    }
+
+    pub async fn sweep(&self, now: std::time::SystemTime) -> anyhow::Result<()> {
+        Ok(muster_ingest::sweep_folders(&self.ingest, &self.jobs, now).await?)
+    }
+
+    pub async fn close(&self) {
+        self.jobs.close().await;
+        self.db.close().await;
+    }
+}

@@ -1,0 +1,171 @@
+//! Parquet, batch by batch: every column becomes text cells, exactly, and goes through the same checks
+//! as CSV. Types that text can't hold exactly (floats, timestamps, nested ones) are refused by column.
+
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, RecordBatch, StringArray};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, Date32Type, Field};
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+
+use super::columns::check_count;
+use super::source::open_seekable;
+use super::target::{Record, Target};
+use super::{Intake, ReadError, Source};
+
+const MAX_BATCH_ROWS: usize = 8192;
+/// A batch of wide rows is made shorter, to about this many bytes.
+const BATCH_BYTES: i64 = 32 << 20;
+
+/// Reads the file and hands each row to the target.
+pub(super) fn read(
+    source: &Source<'_>,
+    intake: &Intake<'_>,
+    target: &mut impl Target,
+) -> Result<(), ReadError> {
+    let (file, _copy) = open_seekable(source, intake)?;
+    let bytes = std::fs::metadata(source.path).map_err(ReadError::Io)?.len();
+    // What Arrow writers add about dictionaries and views is not needed, every column ends as text.
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let builder =
+        guarded("in its footer", || ParquetRecordBatchReaderBuilder::try_new_with_options(file, options))?;
+    let schema = builder.schema().clone();
+    check_count(schema.fields().len())?;
+    let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+    target.header(&names)?;
+    schema.fields().iter().try_for_each(|field| check_type(field))?;
+
+    let rows = builder.metadata().file_metadata().num_rows().max(1) as u64;
+    let batch_rows = batch_rows(&builder);
+    let mut reader = guarded("in its footer", || builder.with_batch_size(batch_rows).build())?;
+    let mut read = 0;
+    loop {
+        if (intake.stopped)() {
+            return Err(ReadError::Stopped);
+        }
+        let place = format!("after row {read}");
+        let Some(batch) = guarded(&place, || reader.next().transpose())? else {
+            return Ok(());
+        };
+        hand_on(&batch, &names, read, &place, target)?;
+        read += batch.num_rows() as u64;
+        let share = read.min(rows) as f64 / rows as f64;
+        intake.consumed.store((bytes as f64 * share) as u64, Ordering::Relaxed);
+    }
+}
+
+/// An error of the library as one of the file. It still panics on some damaged pages; that is the
+/// file's fault as well, and nothing of the reader is used afterwards.
+fn guarded<T, E: std::fmt::Display>(
+    place: &str,
+    step: impl FnOnce() -> Result<T, E>,
+) -> Result<T, ReadError> {
+    let corrupt = |detail: String| ReadError::Corrupt { place: place.to_owned(), detail };
+    match catch_unwind(AssertUnwindSafe(step)) {
+        Ok(outcome) => outcome.map_err(|err| corrupt(err.to_string())),
+        Err(_) => Err(corrupt("its content contradicts itself".into())),
+    }
+}
+
+fn batch_rows(builder: &ParquetRecordBatchReaderBuilder<File>) -> usize {
+    let groups = builder.metadata().row_groups().iter();
+    let widest = groups.map(|group| group.total_byte_size() / group.num_rows().max(1)).max().unwrap_or(0);
+    ((BATCH_BYTES / widest.max(1)) as usize).clamp(1, MAX_BATCH_ROWS)
+}
+
+fn check_type(field: &Field) -> Result<(), ReadError> {
+    use DataType::*;
+    match field.data_type() {
+        Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32 | UInt64 => Ok(()),
+        Utf8 | Binary | Boolean | Date32 | Null => Ok(()),
+        Decimal32(_, 0) | Decimal64(_, 0) | Decimal128(_, 0) | Decimal256(_, 0) => Ok(()),
+        other => Err(ReadError::Column {
+            column: field.name().clone(),
+            detail: format!("it is {other}; integers, text, booleans and dates are accepted"),
+        }),
+    }
+}
+
+fn hand_on(
+    batch: &RecordBatch,
+    names: &[String],
+    before: u64,
+    place: &str,
+    target: &mut impl Target,
+) -> Result<(), ReadError> {
+    let columns = names.iter().zip(batch.columns());
+    let columns = guarded(place, || columns.map(|(name, array)| Column::of(name, array)).collect())?;
+    let mut row = Row { columns, row: 0 };
+    for index in 0..batch.num_rows() {
+        let number = before + index as u64 + 1;
+        row.row = index;
+        match row.columns.iter().position(|column| column.broken(index)) {
+            None => target.record(number, &row)?,
+            Some(column) => {
+                let value = row.columns[column].lossy(index);
+                target.refuse(number, &names[column], "not UTF-8".into(), &value)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A column of one batch, as text. Bytes that nobody has checked yet stay bytes.
+enum Column {
+    Text(StringArray),
+    Bytes(BinaryArray),
+}
+
+impl Column {
+    fn of(name: &str, array: &ArrayRef) -> Result<Column, arrow::error::ArrowError> {
+        if let Some(bytes) = array.as_binary_opt::<i32>() {
+            return Ok(Column::Bytes(bytes.clone()));
+        }
+        if let (true, Some(days)) = (name == "ds", array.as_primitive_opt::<Date32Type>()) {
+            let written =
+                |day| Date32Type::to_naive_date_opt(day).map(|date| date.format("%Y%m%d").to_string());
+            return Ok(Column::Text(days.iter().map(|day| day.and_then(written)).collect()));
+        }
+        let exact = CastOptions { safe: false, ..CastOptions::default() };
+        let text = match array.data_type() {
+            DataType::Null => Arc::new(StringArray::new_null(array.len())) as ArrayRef,
+            _ => cast_with_options(array, &DataType::Utf8, &exact)?,
+        };
+        Ok(Column::Text(text.as_string::<i32>().clone()))
+    }
+
+    fn broken(&self, row: usize) -> bool {
+        match self {
+            Column::Text(_) => false,
+            Column::Bytes(bytes) => bytes.is_valid(row) && std::str::from_utf8(bytes.value(row)).is_err(),
+        }
+    }
+
+    fn lossy(&self, row: usize) -> String {
+        match self {
+            Column::Text(text) => text.value(row).to_owned(),
+            Column::Bytes(bytes) => String::from_utf8_lossy(bytes.value(row)).into_owned(),
+        }
+    }
+}
+
+struct Row {
+    columns: Vec<Column>,
+    row: usize,
+}
+
+impl Record for Row {
+    fn cell(&self, column: usize) -> &str {
+        match &self.columns[column] {
+            Column::Text(text) if text.is_valid(self.row) => text.value(self.row),
+            // `hand_on` refused the row if this is not UTF-8.
+            Column::Bytes(bytes) if bytes.is_valid(self.row) => {
+                std::str::from_utf8(bytes.value(self.row)).unwrap_or_default()
+            }
+            _ => "",
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The import job: reads the uploaded file, refuses bad rows, and publishes the rest.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use muster_jobs::{Failure, Handler, Run};
+use muster_profile_store::{Store, StoreError};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::build::{BuildError, Watch, build};
+use crate::folder::ImportFolder;
+use crate::formats::{self, Counts, Format, Intake, Kind, ReadError, Source};
+use crate::instruments;
+use crate::rejects::{RejectLimit, RejectReport};
+use crate::settings::Settings;
+use crate::sorter::Sorter;
+use crate::staging::{Staged, Staging};
+
+pub const IMPORT: &str = "import";
+
+/// Reading is about this share of an import's work, building the rest.
+const READING: f64 = 0.5;
+
+/// Stored in the job's row: extend it, and keep reading old ones.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImportPayload {
+    /// `labels`, `behavior` or `events`.
+    pub kind: String,
+    /// `csv`, `parquet` or `ndjson`.
+    pub format: String,
+    /// Declared as gzip.
+    pub gzip: bool,
+    /// What the sender calls the file, for the reject report.
+    pub file: String,
+    pub reject_limit: f64,
+    /// The apps whose rows may come in; None for all.
+    pub apps: Option<BTreeSet<String>>,
+}
+
+pub struct ImportHandler {
+    pub store: Arc<Store>,
+    pub settings: Settings,
+}
+
+#[async_trait]
+impl Handler for ImportHandler {
+    fn kind(&self) -> &'static str {
+        IMPORT
+    }
+
+    fn concurrency(&self) -> usize {
+        self.settings.concurrency
+    }
+
+    async fn run(&self, run: &Run) -> Result<Value, Failure> {
+        let payload: ImportPayload = serde_json::from_value(run.job.payload.clone())
+            .map_err(|error| Failure::new("bad_payload", format!("the job can't be read: {error}")))?;
+        let import = Import {
+            store: self.store.clone(),
+            settings: self.settings.clone(),
+            folder: ImportFolder::of(&self.settings.folder, &run.job.id)
+                .ok_or_else(|| Failure::new("bad_payload", "the job's id names no import"))?,
+            payload,
+            run: run.clone(),
+        };
+        let folder = import.folder.clone();
+        let result = tokio::task::spawn_blocking(move || import.run()).await.map_err(Failure::internal)?;
+        if !matches!(&result, Err(failure) if failure.retry) {
+            folder.drop_body();
+        }
+        result
+    }
+}
+
+struct Import {
+    store: Arc<Store>,
+    settings: Settings,
+    folder: ImportFolder,
+    payload: ImportPayload,
+    run: Run,
+}
+
+impl Import {
+    fn run(self) -> Result<Value, Failure> {
+        let (counts, staged) = self.read()?;
+        let rejected = staged.rejected;
+        let mut result = json!({
+            "rows_read": counts.read,
+            "rows_published": 0,
+            "rows_rejected": rejected,
+            "rejects_url": (rejected > 0).then(|| format!("/v1/imports/{}/rejects", self.run.job.id)),
+        });
+        let limit = RejectLimit::new(self.payload.reject_limit)
+            .map_err(|error| Failure::new("bad_payload", error.to_string()))?;
+        if limit.exceeded(rejected, counts.read) {
+            let detail = format!(
+                "{rejected} of {} rows were refused, more than the limit of {} %: nothing is published. Mend the rows that the reject report lists, or import with a higher `reject_limit`.",
+                counts.read,
+                limit.share() * 100.0
+            );
+            return Err(Failure::new("reject_limit_exceeded", detail).with_extra(result));
+        }
+        let apps: Vec<String> = staged.apps.iter().map(|app| app.app.clone()).collect();
+        let parts = staged.parts.len();
+        self.build(staged)?;
+        let published = counts.read - rejected;
+        instruments::rows(&self.payload.kind, published, rejected);
+        result["rows_published"] = published.into();
+        result["apps"] = apps.len().into();
+        result["parts"] = parts.into();
+        Ok(result)
+    }
+
+    /// Reads the file to its end and writes the whole reject report.
+    fn read(&self) -> Result<(Counts, Staged), Failure> {
+        let payload = &self.payload;
+        let (kind, format) = (payload.kind.parse::<Kind>(), format_of(&payload.format));
+        let (Ok(kind), Some(format)) = (kind, format) else {
+            return Err(Failure::new("bad_payload", "the job names no known kind or format"));
+        };
+        let body = self.folder.body();
+        let bytes = fs::metadata(&body).map_err(Failure::internal)?.len().max(1);
+        let spill = self.folder.fresh_spill().map_err(Failure::internal)?;
+        let report = RejectReport::create(&self.folder.rejects(), &payload.file, false);
+        let sorter = Sorter::new(&spill, self.settings.memory);
+        let mut staging = Staging::new(&self.store, sorter, report.map_err(Failure::internal)?);
+        let consumed = AtomicU64::new(0);
+        let stopped = || {
+            self.run.progress(READING * consumed.load(Ordering::Relaxed) as f64 / bytes as f64);
+            self.run.stopped()
+        };
+        let intake = Intake {
+            allowed: &|app| payload.apps.as_ref().is_none_or(|apps| apps.contains(app)),
+            zone_of: &|app| self.settings.zone_of(app),
+            stopped: &stopped,
+            consumed: &consumed,
+            scratch: &spill,
+        };
+        let source = Source { path: &body, format, gzip: payload.gzip };
+        let counts = match kind {
+            Kind::Labels => formats::read_labels(&source, &intake, &mut staging),
+            Kind::Behavior => formats::read_behavior(&source, &intake, &mut staging),
+            Kind::Events => formats::read_events(&source, &intake, &mut staging),
+        };
+        let counts = counts.map_err(read_failed)?;
+        Ok((counts, staging.finish().map_err(Failure::internal)?))
+    }
+
+    fn build(&self, staged: Staged) -> Result<(), Failure> {
+        let runtime = tokio::runtime::Handle::current();
+        let watch = Watch {
+            stopped: &|| self.run.stopped(),
+            // Asked of the job's row itself: a job that was just cancelled shows nothing more.
+            may_publish: &|| runtime.block_on(self.run.still_mine()).unwrap_or(false),
+            progress: &|share| self.run.progress(READING + (1.0 - READING) * share),
+            now_ms: chrono::Utc::now().timestamp_millis(),
+        };
+        build(&self.store, staged, &watch).map_err(|error| match error {
+            BuildError::Stopped => Failure::stopped(),
+            BuildError::Store(StoreError::Full(what)) => Failure::new("store_full", what),
+            error => Failure::internal(error),
+        })
+    }
+}
+
+fn format_of(name: &str) -> Option<Format> {
+    [Format::Csv, Format::Parquet, Format::Ndjson].into_iter().find(|&format| format_name(format) == name)
+}
+
+/// As stored in the payload.
+pub fn format_name(format: Format) -> &'static str {
+    match format {
+        Format::Csv => "csv",
+        Format::Parquet => "parquet",
+        Format::Ndjson => "ndjson",
+    }
+}
+
+/// A file that can't be read as a whole stays so; trouble with the disk may pass.
+fn read_failed(error: ReadError) -> Failure {
+    match error {
+        ReadError::Stopped => Failure::stopped(),
+        ReadError::Io(_) | ReadError::Sink(_) => Failure::internal(error),
+        error => Failure::new(error.code(), format!("{error}: nothing of the file is published")),
+    }
+}

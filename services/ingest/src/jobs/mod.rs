@@ -1,0 +1,5 @@
+//! The jobs of this service.
+
+mod import;
+
+pub use import::{IMPORT, ImportHandler, ImportPayload, format_name};

@@ -1,0 +1,48 @@
+//! The ingest service: files come in, validated rows go on, data days are published.
+//!
+//! An upload is stored and becomes a job; the job reads it ([`formats`]), stages its rows sorted by part
+//! ([`staging`]), and builds and publishes the parts ([`build`]). It owns the profile store's data files
+//! and one folder per import.
+
+pub mod build;
+pub mod folder;
+pub mod formats;
+mod instruments;
+pub mod jobs;
+mod operations;
+pub mod rejects;
+mod routes;
+pub mod rows;
+mod settings;
+pub mod sorter;
+pub mod staging;
+
+use std::sync::Arc;
+
+use muster_http::Service;
+use muster_jobs::{Handler, Jobs};
+use muster_profile_store::Store;
+
+pub use operations::sweep_folders;
+pub use settings::Settings;
+
+/// What the routes work with.
+pub(crate) struct Ingest {
+    pub jobs: Jobs,
+    pub settings: Settings,
+}
+
+/// The service's routes.
+pub fn service(jobs: Jobs, settings: Settings) -> Service {
+    let ingest = actix_web::web::Data::new(Ingest { jobs, settings });
+    Service {
+        name: "ingest",
+        openapi: routes::openapi(),
+        routes: Arc::new(move |config| routes::configure(config, &ingest)),
+    }
+}
+
+/// The handlers of the service's jobs.
+pub fn handlers(store: Arc<Store>, settings: Settings) -> Vec<Arc<dyn Handler>> {
+    vec![Arc::new(jobs::ImportHandler { store, settings })]
+}

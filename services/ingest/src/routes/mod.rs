@@ -1,0 +1,27 @@
+//! The service's part of the API.
+
+mod imports;
+mod rejects;
+
+use actix_web::web::{self, Data, ServiceConfig};
+use utoipa::OpenApi;
+
+use crate::Ingest;
+
+#[derive(OpenApi)]
+#[openapi(paths(imports::create, rejects::download))]
+struct Api;
+
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    Api::openapi()
+}
+
+pub fn configure(config: &mut ServiceConfig, ingest: &Data<Ingest>) {
+    config
+        .service(web::resource("/v1/imports").app_data(ingest.clone()).route(web::post().to(imports::create)))
+        .service(
+            web::resource("/v1/imports/{job}/rejects")
+                .app_data(ingest.clone())
+                .route(web::get().to(rejects::download)),
+        );
+}

@@ -1,0 +1,41 @@
+//! What the ingest service is told from outside.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use muster_days::Tz;
+
+use crate::rejects::RejectLimit;
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where uploads, reject reports and spilled rows lie: one folder per import job.
+    pub folder: PathBuf,
+    /// Bytes of rows kept in memory by one import before they are spilled.
+    pub memory: usize,
+    /// For imports that don't say.
+    pub reject_limit: RejectLimit,
+    /// The zone an app counts its days in, unless `zones` names another.
+    pub zone: Tz,
+    /// By app.
+    pub zones: BTreeMap<String, Tz>,
+    /// Imports that run side by side in this process.
+    pub concurrency: usize,
+}
+
+impl Settings {
+    pub fn new(folder: PathBuf) -> Settings {
+        Settings {
+            folder,
+            memory: 128 << 20,
+            reject_limit: RejectLimit::default(),
+            zone: Tz::UTC,
+            zones: BTreeMap::new(),
+            concurrency: 1,
+        }
+    }
+
+    pub fn zone_of(&self, app: &str) -> Tz {
+        self.zones.get(app).copied().unwrap_or(self.zone)
+    }
+}

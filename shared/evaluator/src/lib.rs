@@ -1,0 +1,21 @@
+//! Evaluates checked rules over a snapshot of the profile store: counts, members, and why a user is in
+//! or not. The whole rule tree is walked block by block (65,536 users) in a small scratch, straight
+//! from the mapped files.
+//!
+//! [`oracle`] is the slow, obviously right twin that tests compare with.
+
+mod bound;
+mod catalogue;
+mod explain;
+mod operators;
+pub mod oracle;
+mod run;
+mod scratch;
+mod totals;
+mod tree;
+mod universe;
+
+pub use bound::Bound;
+pub use catalogue::SnapshotCatalogue;
+pub use explain::{Carried, Evidence, Explanation, LeafExplanation, Weighed};
+pub use run::{Control, Counts, EvaluationError};

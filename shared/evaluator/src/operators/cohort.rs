@@ -1,0 +1,43 @@
+//! Is a member of a cohort.
+
+use muster_bitmaps::{Block, PortableView};
+use muster_profile_store::{CohortFile, Place, Snapshot, StoreError};
+
+use crate::explain::Evidence;
+
+pub(crate) struct Cohort {
+    /// None when it was deleted since the rule was checked.
+    file: Option<CohortFile>,
+}
+
+pub(crate) struct Opened<'a> {
+    members: Option<PortableView<'a>>,
+}
+
+impl Cohort {
+    pub fn bind(snapshot: &Snapshot, id: &str) -> Result<Cohort, StoreError> {
+        Ok(Cohort { file: snapshot.cohort(id)? })
+    }
+
+    fn members(&self, bucket: u32) -> Result<Option<PortableView<'_>>, StoreError> {
+        self.file.as_ref().map_or(Ok(None), |file| file.members(bucket))
+    }
+
+    pub fn open(&self, bucket: u32) -> Result<Opened<'_>, StoreError> {
+        Ok(Opened { members: self.members(bucket)? })
+    }
+
+    pub fn evidence(&self, place: Place) -> Result<(bool, Evidence), StoreError> {
+        let member = self.members(place.bucket)?.is_some_and(|members| members.contains(place.ordinal));
+        Ok((member, Evidence::Member(member)))
+    }
+}
+
+impl Opened<'_> {
+    pub fn block(&self, key: u16, out: &mut Block) {
+        out.clear();
+        if let Some(container) = self.members.as_ref().and_then(|members| members.container(key)) {
+            out.or_container(&container);
+        }
+    }
+}

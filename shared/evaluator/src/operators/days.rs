@@ -1,0 +1,66 @@
+//! Number of distinct days with any row of an event.
+
+use std::sync::Arc;
+
+use muster_bitmaps::{Block, PortableView};
+use muster_days::Ds;
+use muster_profile_store::{EventPart, Place, Snapshot, StoreError};
+use muster_rules::Compare;
+
+use super::sums::event_parts;
+use crate::explain::Evidence;
+use crate::scratch::Scratch;
+use crate::totals::Interval;
+
+pub(crate) struct Days {
+    days: Vec<Arc<EventPart>>,
+    compare: Compare,
+}
+
+pub(crate) struct Opened<'a> {
+    users: Vec<PortableView<'a>>,
+    interval: Interval,
+}
+
+impl Days {
+    pub fn bind(snapshot: &Snapshot, event: &str, days: &[Ds], compare: Compare) -> Result<Days, StoreError> {
+        Ok(Days { days: event_parts(snapshot, event, days)?, compare })
+    }
+
+    pub fn open(&self, bucket: u32) -> Result<Opened<'_>, StoreError> {
+        let mut users = Vec::with_capacity(self.days.len());
+        for day in &self.days {
+            users.extend(day.pv(bucket)?.map(|column| column.exists()));
+        }
+        Ok(Opened { users, interval: Interval::of(self.compare) })
+    }
+
+    pub fn evidence(&self, place: Place) -> Result<(bool, Evidence), StoreError> {
+        let mut total = 0;
+        for day in &self.days {
+            let column = day.pv(place.bucket)?;
+            total += i128::from(column.is_some_and(|column| column.exists().contains(place.ordinal)));
+        }
+        Ok((self.compare.holds(total), Evidence::Total(total)))
+    }
+}
+
+impl Opened<'_> {
+    pub fn block(&self, key: u16, scratch: &mut Scratch, out: &mut Block) {
+        if let Some(any) = self.interval.asks_for_any() {
+            out.clear();
+            for container in self.users.iter().filter_map(|users| users.container(key)) {
+                out.or_container(&container);
+            }
+            if !any {
+                out.not();
+            }
+            return;
+        }
+        scratch.clear_sums();
+        for container in self.users.iter().filter_map(|users| users.container(key)) {
+            scratch.positive.add_one(&container);
+        }
+        self.interval.holds(scratch, out);
+    }
+}

@@ -1,0 +1,188 @@
+//! Totals over the rows that pass dimension filters: filters are resolved against the dictionary, then
+//! against the day's tuples, and only the rows of matching tuples are read.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use muster_bitmaps::Block;
+use muster_days::Ds;
+use muster_profile_store::{Dictionary, EventPart, Place, Postings, Snapshot, StoreError};
+use muster_rules::{Compare, Filter, Matcher, Measure, compile_regex};
+
+use super::sums::event_parts;
+use crate::explain::Evidence;
+use crate::scratch::Scratch;
+use crate::totals::Interval;
+
+pub(crate) struct PostingSums {
+    days: Vec<Day>,
+    measure: Measure,
+    compare: Compare,
+}
+
+struct Day {
+    part: Arc<EventPart>,
+    /// Per tuple of the part: whether its rows pass the filters.
+    passes: Vec<bool>,
+    /// Number column to add up; None when the day lacks the measure.
+    column: Option<usize>,
+}
+
+pub(crate) struct Rows<'a> {
+    pub event: &'a str,
+    pub days: &'a [Ds],
+    pub filters: &'a [Filter],
+}
+
+pub(crate) struct Opened<'a> {
+    days: Vec<OpenedDay<'a>>,
+    count_days: bool,
+    interval: Interval,
+}
+
+struct OpenedDay<'a> {
+    postings: Postings<'a>,
+    /// Rows of the tuples that pass.
+    rows: Vec<Range<usize>>,
+    column: usize,
+}
+
+/// A filter with, per dictionary id, whether the value passes.
+struct Resolved<'a> {
+    dimension: &'a str,
+    passes: Vec<bool>,
+}
+
+impl PostingSums {
+    pub fn bind(
+        snapshot: &Snapshot,
+        rows: Rows<'_>,
+        measure: &Measure,
+        compare: Compare,
+    ) -> Result<PostingSums, StoreError> {
+        let mut filters = Vec::with_capacity(rows.filters.len());
+        for filter in rows.filters {
+            let dictionary = snapshot.dictionary(rows.event, &filter.dimension)?;
+            let passes =
+                dictionary.map(|dictionary| passing(&filter.matcher, &dictionary)).unwrap_or_default();
+            filters.push(Resolved { dimension: &filter.dimension, passes });
+        }
+        let parts = event_parts(snapshot, rows.event, rows.days)?;
+        let days = parts.into_iter().map(|part| Day {
+            passes: passing_tuples(&part, &filters),
+            column: match measure {
+                Measure::Pv | Measure::Days => Some(0),
+                Measure::Sum(name) => part.measure_number(name).map(|number| number + 1),
+            },
+            part,
+        });
+        Ok(PostingSums { days: days.collect(), measure: measure.clone(), compare })
+    }
+
+    fn open_days(&self, bucket: u32) -> Result<Vec<OpenedDay<'_>>, StoreError> {
+        let mut days = Vec::new();
+        for day in &self.days {
+            let Some(column) = day.column else { continue };
+            let Some(postings) = day.part.postings(bucket)? else { continue };
+            let rows: Vec<Range<usize>> = postings
+                .tuples()
+                .filter(|(tuple, _)| day.passes[*tuple as usize])
+                .map(|(_, rows)| rows)
+                .collect();
+            if !rows.is_empty() {
+                days.push(OpenedDay { postings, rows, column });
+            }
+        }
+        Ok(days)
+    }
+
+    pub fn open(&self, bucket: u32) -> Result<Opened<'_>, StoreError> {
+        let count_days = self.measure == Measure::Days;
+        Ok(Opened { days: self.open_days(bucket)?, count_days, interval: Interval::of(self.compare) })
+    }
+
+    pub fn evidence(&self, place: Place) -> Result<(bool, Evidence), StoreError> {
+        let mut total = 0;
+        let ordinal = u64::from(place.ordinal);
+        for day in self.open_days(place.bucket)? {
+            let rows =
+                day.rows.iter().flat_map(|rows| day.postings.between(rows.clone(), ordinal, ordinal + 1));
+            let numbers: Vec<i128> = rows.map(|row| day.postings.number(day.column, row).into()).collect();
+            total += match self.measure {
+                Measure::Days => i128::from(!numbers.is_empty()),
+                _ => numbers.iter().sum(),
+            };
+        }
+        Ok((self.compare.holds(total), Evidence::Total(total)))
+    }
+}
+
+impl Opened<'_> {
+    pub fn block(&self, key: u16, scratch: &mut Scratch, out: &mut Block) {
+        scratch.clear_sums();
+        let from = u64::from(key) << 16;
+        for day in &self.days {
+            let mut seen = self.count_days.then(|| scratch.blocks.take());
+            if let Some(seen) = &mut seen {
+                seen.clear();
+            }
+            for rows in &day.rows {
+                for row in day.postings.between(rows.clone(), from, from + (1 << 16)) {
+                    let position = day.postings.ordinal(row) as u16;
+                    match &mut seen {
+                        Some(seen) => seen.insert(position),
+                        None => add(scratch, position, day.postings.number(day.column, row)),
+                    }
+                }
+            }
+            if let Some(seen) = seen {
+                scratch.positive.add_one(&seen.as_container());
+                scratch.blocks.put(seen);
+            }
+        }
+        self.interval.holds(scratch, out);
+    }
+}
+
+fn add(scratch: &mut Scratch, position: u16, number: i64) {
+    let side = if number < 0 { &mut scratch.negative } else { &mut scratch.positive };
+    side.add_at(position, number.unsigned_abs());
+}
+
+fn passing(matcher: &Matcher, dictionary: &Dictionary) -> Vec<bool> {
+    let each = |passes: &dyn Fn(&str) -> bool| dictionary.values().map(passes).collect();
+    match matcher {
+        Matcher::In(values) => {
+            let mut passes = vec![false; dictionary.len() as usize];
+            values.iter().filter_map(|value| dictionary.id(value)).for_each(|id| passes[id as usize] = true);
+            passes
+        }
+        Matcher::NotIn(values) => each(&|value| !values.contains(value)),
+        Matcher::Contains(part) => each(&|value| value.contains(part.as_str())),
+        Matcher::Prefix(prefix) => each(&|value| value.starts_with(prefix.as_str())),
+        // The rule was checked: a pattern that does not compile never gets here, and would match nothing.
+        Matcher::Regex(pattern) => match compile_regex(pattern) {
+            Ok(regex) => each(&|value| regex.is_match(value)),
+            Err(_) => Vec::new(),
+        },
+    }
+}
+
+fn passing_tuples(part: &EventPart, filters: &[Resolved<'_>]) -> Vec<bool> {
+    let columns: Option<Vec<(usize, &Resolved<'_>)>> = filters
+        .iter()
+        .map(|filter| {
+            let column = part.meta().dimensions.iter().position(|name| name == filter.dimension)?;
+            Some((column, filter))
+        })
+        .collect();
+    // A day without the dimension has no row that carries it.
+    let Some(columns) = columns else { return vec![false; part.meta().tuples as usize] };
+    let passes = |tuple, column, filter: &Resolved<'_>| {
+        let id = part.tuple_value(tuple, column);
+        id.is_some_and(|id| filter.passes.get(id as usize).copied().unwrap_or(false))
+    };
+    (0..part.meta().tuples)
+        .map(|tuple| columns.iter().all(|&(column, filter)| passes(tuple, column, filter)))
+        .collect()
+}

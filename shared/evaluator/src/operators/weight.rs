@@ -1,0 +1,77 @@
+//! Has a tag whose weight satisfies a comparison.
+
+use std::sync::Arc;
+
+use muster_bitmaps::{Block, SlicesView};
+use muster_days::Ds;
+use muster_profile_store::{LabelPart, Place, Snapshot, StoreError};
+use muster_rules::Compare;
+
+use super::tags::label_part;
+use crate::explain::{Evidence, Weighed};
+use crate::scratch::Scratch;
+use crate::totals::Interval;
+
+pub(crate) struct Weight {
+    part: Option<Arc<LabelPart>>,
+    tags: Vec<i64>,
+    compare: Compare,
+}
+
+pub(crate) struct Opened<'a> {
+    columns: Vec<SlicesView<'a>>,
+    interval: Interval,
+}
+
+impl Weight {
+    pub fn bind(
+        snapshot: &Snapshot,
+        label: i64,
+        ds: Option<Ds>,
+        tags: Option<&[i64]>,
+        compare: Compare,
+    ) -> Result<Weight, StoreError> {
+        let (part, tags) = label_part(snapshot, label, ds, tags)?;
+        Ok(Weight { part, tags, compare })
+    }
+
+    pub fn open(&self, bucket: u32) -> Result<Opened<'_>, StoreError> {
+        let mut columns = Vec::new();
+        if let Some(part) = &self.part {
+            for &tag in &self.tags {
+                columns.extend(part.weights(bucket, tag)?);
+            }
+        }
+        Ok(Opened { columns, interval: Interval::of(self.compare) })
+    }
+
+    pub fn evidence(&self, place: Place) -> Result<(bool, Evidence), StoreError> {
+        let mut weights = Vec::new();
+        for &tag in &self.tags {
+            let Some(part) = &self.part else { break };
+            let column = part.weights(place.bucket, tag)?;
+            if let Some(weight) = column.and_then(|column| column.value_at(place.ordinal)) {
+                let name = part.meta().tags.get(&tag).map(|meta| meta.name.clone()).unwrap_or_default();
+                weights.push(Weighed { tag, name, weight });
+            }
+        }
+        let holds = weights.iter().any(|weighed| self.compare.holds(weighed.weight.into()));
+        Ok((holds, Evidence::Weights(weights)))
+    }
+}
+
+impl Opened<'_> {
+    pub fn block(&self, key: u16, scratch: &mut Scratch, out: &mut Block) {
+        out.clear();
+        for column in &self.columns {
+            let Some(weighted) = column.exists_container(key) else { continue };
+            scratch.clear_sums();
+            column.add_block(key, &mut scratch.positive, &mut scratch.negative);
+            let mut holds = scratch.blocks.take();
+            self.interval.holds(scratch, &mut holds);
+            holds.and_container(&weighted);
+            out.or(&holds);
+            scratch.blocks.put(holds);
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The slow, obviously right twin of the evaluator: plain rows, maps and sets, and the rule as its author
+//! wrote it. It knows no plan, no bitmap and no file, so that checking, planning, storing and evaluating
+//! are all tested against it.
+
+mod conditions;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use muster_days::Ds;
+use muster_rules::{Condition, Key, Rule};
+
+pub use conditions::Leaf;
+
+/// What an app has published, each (label, day) and (event, day) as it was last imported.
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    /// Everyone whom a label or an event has ever named, in parts replaced since, too.
+    pub users: BTreeSet<String>,
+    pub labels: BTreeMap<i64, Label>,
+    pub events: BTreeMap<String, BTreeMap<Ds, Vec<EventRow>>>,
+    /// Id → the day it was made for, and its members.
+    pub cohorts: BTreeMap<String, (Ds, BTreeSet<String>)>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Label {
+    /// As last published.
+    pub name: String,
+    /// Code → name as last published.
+    pub tags: BTreeMap<i64, String>,
+    pub days: BTreeMap<Ds, Vec<LabelRow>>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct LabelRow {
+    pub user: String,
+    pub tag: i64,
+    pub tag_name: String,
+    pub weight: Option<i64>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EventRow {
+    pub user: String,
+    /// Dimension → value, of those that the row carries.
+    pub dimensions: BTreeMap<String, String>,
+    pub pv: i64,
+    pub measures: BTreeMap<String, i64>,
+}
+
+/// What a rule comes to.
+#[derive(Debug)]
+pub struct Outcome<'a> {
+    pub as_of: Ds,
+    pub universe: BTreeSet<&'a str>,
+    pub members: BTreeSet<&'a str>,
+    /// By JSON pointer.
+    pub leaves: BTreeMap<String, Leaf<'a>>,
+}
+
+impl Rows {
+    /// Of rows for one (user, tag) the last one counts.
+    pub fn publish_label(&mut self, ds: Ds, id: i64, name: &str, rows: Vec<LabelRow>) {
+        let label = self.labels.entry(id).or_default();
+        label.name = name.to_owned();
+        for row in &rows {
+            self.users.insert(row.user.clone());
+            label.tags.insert(row.tag, row.tag_name.clone());
+        }
+        label.days.insert(ds, rows);
+    }
+
+    pub fn publish_event(&mut self, ds: Ds, event: &str, rows: Vec<EventRow>) {
+        self.users.extend(rows.iter().map(|row| row.user.clone()));
+        self.events.entry(event.to_owned()).or_default().insert(ds, rows);
+    }
+
+    /// Evaluates a rule whose names are known. None when there is no day to look from.
+    pub fn outcome<'a>(&'a self, rule: &'a Rule) -> Option<Outcome<'a>> {
+        let as_of = rule.as_of.or_else(|| self.newest_of(rule)).or_else(|| self.newest())?;
+        let universe = self.universe(&rule.universe, as_of);
+        let mut leaves = BTreeMap::new();
+        let members = self.satisfying(&rule.root, "/where", as_of, &universe, &mut leaves);
+        Some(Outcome { as_of, universe, members, leaves })
+    }
+
+    /// The users of `universe` that satisfy the condition at `pointer`; its leaves are noted.
+    fn satisfying<'a>(
+        &'a self,
+        condition: &'a Condition,
+        pointer: &str,
+        as_of: Ds,
+        universe: &BTreeSet<&'a str>,
+        leaves: &mut BTreeMap<String, Leaf<'a>>,
+    ) -> BTreeSet<&'a str> {
+        let mut inner = |inner: &'a Condition, step: String| {
+            self.satisfying(inner, &format!("{pointer}/{step}"), as_of, universe, leaves)
+        };
+        let leaf = match condition {
+            Condition::All(items) => {
+                let mut users = universe.clone();
+                for (n, item) in items.iter().enumerate() {
+                    let some = inner(item, format!("all/{n}"));
+                    users.retain(|user| some.contains(user));
+                }
+                return users;
+            }
+            Condition::Any(items) => {
+                return items
+                    .iter()
+                    .enumerate()
+                    .flat_map(|(n, item)| inner(item, format!("any/{n}")))
+                    .collect();
+            }
+            Condition::Not(item) => {
+                let some = inner(item, "not".to_owned());
+                return universe.difference(&some).copied().collect();
+            }
+            Condition::Label(label) => self.label(label, as_of),
+            Condition::Event(event) => self.event(event, as_of),
+            Condition::Cohort(id) => self.cohort(id),
+        };
+        let users = universe.intersection(&leaf.holds).copied().collect();
+        leaves.insert(pointer.to_owned(), leaf);
+        users
+    }
+
+    /// `all`, or `active_30d` and the like: users with a row in so many days that end on `as_of`.
+    fn universe(&self, name: &str, as_of: Ds) -> BTreeSet<&str> {
+        if name == "all" {
+            return self.users.iter().map(String::as_str).collect();
+        }
+        let days: i64 =
+            name.trim_start_matches(|c| c != '_').trim_matches(['_', 'd']).parse().expect("a crowd");
+        let mut users = BTreeSet::new();
+        for (ds, rows) in self.crowd_events(name).flat_map(|(_, days)| days) {
+            if (0..days).contains(&as_of.days_since(*ds)) {
+                users.extend(rows.iter().map(|row| row.user.as_str()));
+            }
+        }
+        users
+    }
+
+    fn crowd_events(&self, name: &str) -> impl Iterator<Item = (&String, &BTreeMap<Ds, Vec<EventRow>>)> {
+        let (active, trade) = (name.starts_with("active_"), name.starts_with("trade_"));
+        self.events.iter().filter(move |(event, _)| {
+            active || trade && ["trade", "order", "purchase"].contains(&event.as_str())
+        })
+    }
+
+    /// The newest day that any part of the rule is published for.
+    fn newest_of(&self, rule: &Rule) -> Option<Ds> {
+        let of_universe = self.crowd_events(&rule.universe).flat_map(|(_, days)| days.keys().copied());
+        of_universe.chain(self.newest_in(&rule.root)).max()
+    }
+
+    fn newest_in(&self, condition: &Condition) -> Option<Ds> {
+        match condition {
+            Condition::All(items) | Condition::Any(items) => {
+                items.iter().filter_map(|item| self.newest_in(item)).max()
+            }
+            Condition::Not(item) => self.newest_in(item),
+            Condition::Label(label) => self.find_label(&label.label)?.days.keys().max().copied(),
+            Condition::Event(event) => self.events.get(&event.event)?.keys().max().copied(),
+            Condition::Cohort(id) => self.cohorts.get(id).map(|(ds, _)| *ds),
+        }
+    }
+
+    fn newest(&self) -> Option<Ds> {
+        let labels = self.labels.values().flat_map(|label| label.days.keys());
+        labels.chain(self.events.values().flat_map(BTreeMap::keys)).max().copied()
+    }
+
+    /// A name is tried as a name first, then as a code.
+    fn find_label(&self, key: &Key) -> Option<&Label> {
+        match key {
+            Key::Code(id) => self.labels.get(id),
+            Key::Name(name) => {
+                let named = self.labels.values().find(|label| label.name == *name);
+                named.or_else(|| self.labels.get(&name.parse().ok()?))
+            }
+        }
+    }
+}

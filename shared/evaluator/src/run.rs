@@ -1,0 +1,171 @@
+//! Runs a bound rule over every bucket, buckets side by side on all cores.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use muster_bitmaps::Block;
+use muster_profile_store::StoreError;
+use rayon::prelude::*;
+use roaring::RoaringBitmap;
+
+use crate::bound::Bound;
+use crate::operators::Opened;
+use crate::scratch::{Pool, Scratch};
+use crate::tree::{Leaves, evaluate};
+use crate::universe;
+
+/// How a long evaluation is watched and stopped.
+pub struct Control<'a> {
+    /// Asked at every block; true ends the evaluation with [`EvaluationError::Stopped`].
+    pub stopped: &'a (dyn Fn() -> bool + Sync),
+    /// Told the share of the work that is done, 0 to 1.
+    pub progress: &'a (dyn Fn(f64) + Sync),
+}
+
+impl Control<'_> {
+    /// Neither watched nor stopped.
+    pub const NONE: Control<'static> = Control { stopped: &|| false, progress: &|_| {} };
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum EvaluationError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the evaluation was stopped")]
+    Stopped,
+}
+
+/// Exact numbers of users.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub count: u64,
+    pub universe: u64,
+    /// Per leaf of the plan: users of the universe that satisfy it.
+    pub leaves: Vec<u64>,
+}
+
+/// What one thread works with.
+#[derive(Default)]
+struct Worker {
+    scratch: Option<Scratch>,
+    pool: Pool,
+    leaves: Vec<Box<Block>>,
+}
+
+/// The views of one bucket.
+struct Bucket<'a> {
+    universe: universe::Opened<'a>,
+    operators: Vec<Opened<'a>>,
+}
+
+impl Bound {
+    /// Counts the rule, its universe and every condition.
+    pub fn counts(&self, control: &Control<'_>) -> Result<Counts, EvaluationError> {
+        let counts = self.each_bucket(control, |bucket, worker| {
+            let bucket = self.open(bucket)?;
+            let mut counts = Counts { leaves: vec![0; self.operators.len()], ..Counts::default() };
+            for key in 0..bucket.universe.blocks() {
+                if (control.stopped)() {
+                    return Err(EvaluationError::Stopped);
+                }
+                self.count_block(&bucket, key as u16, worker, &mut counts);
+            }
+            Ok(counts)
+        })?;
+        let none = Counts { leaves: vec![0; self.operators.len()], ..Counts::default() };
+        Ok(counts.into_iter().fold(none, |sum, counts| Counts {
+            count: sum.count + counts.count,
+            universe: sum.universe + counts.universe,
+            leaves: sum.leaves.iter().zip(&counts.leaves).map(|(a, b)| a + b).collect(),
+        }))
+    }
+
+    /// The users that satisfy the rule: ordinals per bucket.
+    pub fn members(&self, control: &Control<'_>) -> Result<Vec<RoaringBitmap>, EvaluationError> {
+        self.each_bucket(control, |bucket, worker| {
+            let bucket = self.open(bucket)?;
+            let mut members = RoaringBitmap::new();
+            let mut universe = worker.pool.take();
+            let mut out = worker.pool.take();
+            for key in 0..bucket.universe.blocks() {
+                if (control.stopped)() {
+                    return Err(EvaluationError::Stopped);
+                }
+                let key = key as u16;
+                bucket.universe.block(key, &mut universe);
+                let scratch = worker.scratch.get_or_insert_with(Scratch::new);
+                let mut leaves = Leaves::Lazy { opened: &bucket.operators, key, scratch };
+                evaluate(&self.plan.root, &universe, &mut leaves, &mut worker.pool, &mut out);
+                if !out.is_empty() {
+                    out.append_to(key, &mut members);
+                }
+            }
+            worker.pool.put(universe);
+            worker.pool.put(out);
+            Ok(members)
+        })
+    }
+
+    /// Users of the rule's universe.
+    pub fn universe_size(&self, control: &Control<'_>) -> Result<u64, EvaluationError> {
+        let sizes = self.each_bucket(control, |bucket, worker| {
+            let universe = self.universe.open(bucket, self.snapshot.directory().users_in(bucket))?;
+            let mut block = worker.pool.take();
+            let mut users = 0;
+            for key in 0..universe.blocks() {
+                universe.block(key as u16, &mut block);
+                users += u64::from(block.count());
+            }
+            worker.pool.put(block);
+            Ok(users)
+        })?;
+        Ok(sizes.into_iter().sum())
+    }
+
+    fn open(&self, bucket: u32) -> Result<Bucket<'_>, StoreError> {
+        let users = self.snapshot.directory().users_in(bucket);
+        let operators: Result<Vec<Opened<'_>>, StoreError> =
+            self.operators.iter().map(|operator| operator.open(bucket)).collect();
+        Ok(Bucket { universe: self.universe.open(bucket, users)?, operators: operators? })
+    }
+
+    fn count_block(&self, bucket: &Bucket<'_>, key: u16, worker: &mut Worker, counts: &mut Counts) {
+        let mut universe = worker.pool.take();
+        bucket.universe.block(key, &mut universe);
+        let users = universe.count();
+        if users > 0 {
+            counts.universe += u64::from(users);
+            worker.leaves.resize_with(self.operators.len(), Block::boxed);
+            let scratch = worker.scratch.get_or_insert_with(Scratch::new);
+            for ((operator, block), count) in
+                bucket.operators.iter().zip(&mut worker.leaves).zip(&mut counts.leaves)
+            {
+                operator.block(key, scratch, block);
+                *count += u64::from(block.and_count(&universe));
+            }
+            let mut out = worker.pool.take();
+            let mut leaves = Leaves::Ready(&worker.leaves);
+            evaluate(&self.plan.root, &universe, &mut leaves, &mut worker.pool, &mut out);
+            counts.count += u64::from(out.count());
+            worker.pool.put(out);
+        }
+        worker.pool.put(universe);
+    }
+
+    fn each_bucket<T: Send>(
+        &self,
+        control: &Control<'_>,
+        run: impl Fn(u32, &mut Worker) -> Result<T, EvaluationError> + Sync,
+    ) -> Result<Vec<T>, EvaluationError> {
+        let buckets = self.snapshot.directory().buckets();
+        let done = AtomicU64::new(0);
+        (0..buckets)
+            .into_par_iter()
+            .map_init(Worker::default, |worker, bucket| {
+                let result = run(bucket, worker)?;
+                let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                (control.progress)(done as f64 / f64::from(buckets));
+                Ok(result)
+            })
+            .collect()
+    }
+}

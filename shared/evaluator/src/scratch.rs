@@ -1,0 +1,36 @@
+//! Memory that one thread evaluates in, reused from block to block.
+
+use muster_bitmaps::{Block, Planes};
+
+/// Scratch of the operators.
+pub(crate) struct Scratch {
+    pub positive: Planes,
+    pub negative: Planes,
+    pub blocks: Pool,
+}
+
+impl Scratch {
+    pub fn new() -> Scratch {
+        Scratch { positive: Planes::new(), negative: Planes::new(), blocks: Pool::default() }
+    }
+
+    pub fn clear_sums(&mut self) {
+        self.positive.clear();
+        self.negative.clear();
+    }
+}
+
+/// Blocks that are taken for a while and put back.
+#[derive(Default)]
+pub(crate) struct Pool(Vec<Box<Block>>);
+
+impl Pool {
+    /// A block with whatever was left in it.
+    pub fn take(&mut self) -> Box<Block> {
+        self.0.pop().unwrap_or_else(Block::boxed)
+    }
+
+    pub fn put(&mut self, block: Box<Block>) {
+        self.0.push(block);
+    }
+}

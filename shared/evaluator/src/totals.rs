@@ -1,0 +1,69 @@
+//! Comparisons of per-user totals, kept as positive and negative bit planes, with constants.
+
+use muster_bitmaps::{Block, compare_difference};
+use muster_rules::Compare;
+
+use crate::scratch::Scratch;
+
+/// A comparison as an interval with both ends included, or everything outside it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Interval {
+    low: Option<i128>,
+    high: Option<i128>,
+    outside: bool,
+}
+
+impl Interval {
+    pub fn of(compare: Compare) -> Interval {
+        let within = |low: Option<i128>, high: Option<i128>| Interval { low, high, outside: false };
+        match compare {
+            Compare::Eq(n) => within(Some(n.into()), Some(n.into())),
+            Compare::Ne(n) => Interval { outside: true, ..Interval::of(Compare::Eq(n)) },
+            Compare::Gt(n) => within(Some(i128::from(n) + 1), None),
+            Compare::Gte(n) => within(Some(n.into()), None),
+            Compare::Lt(n) => within(None, Some(i128::from(n) - 1)),
+            Compare::Lte(n) => within(None, Some(n.into())),
+            Compare::Between(low, high) => within(Some(low.into()), Some(high.into())),
+        }
+    }
+
+    /// Whether the comparison only asks if a total that is never negative is 0 or not: `Some(true)` holds
+    /// for those above 0, `Some(false)` for those at 0.
+    pub fn asks_for_any(self) -> Option<bool> {
+        match self {
+            Interval { low: Some(1), high: None, outside: false } => Some(true),
+            Interval { low: None, high: Some(0), outside: false } => Some(false),
+            Interval { low: Some(0), high: Some(0), outside } => Some(outside),
+            _ => None,
+        }
+    }
+
+    /// `out` becomes the positions where `positive - negative` of the scratch satisfies the comparison.
+    pub fn holds(self, scratch: &mut Scratch, out: &mut Block) {
+        match self.low {
+            Some(low) => at_least(scratch, low, out),
+            None => out.fill(),
+        }
+        if let Some(high) = self.high {
+            let mut above = scratch.blocks.take();
+            at_least(scratch, high + 1, &mut above);
+            out.and_not(&above);
+            scratch.blocks.put(above);
+        }
+        if self.outside {
+            out.not();
+        }
+    }
+}
+
+fn at_least(scratch: &mut Scratch, threshold: i128, out: &mut Block) {
+    if scratch.negative.depth() > 0 {
+        let mut equal = scratch.blocks.take();
+        compare_difference(&scratch.positive, &scratch.negative, threshold - 1, out, &mut equal);
+        return scratch.blocks.put(equal);
+    }
+    match u128::try_from(threshold) {
+        Ok(threshold) if threshold > 0 => scratch.positive.at_least(threshold, out),
+        _ => out.fill(),
+    }
+}

@@ -1,0 +1,135 @@
+//! Random rules over random apps: the evaluator and the oracle must say the same, user by user.
+//! `MUSTER_FUZZ_RULES=100000 cargo test -p muster-evaluator --test agreement` tries harder; a failure prints
+//! the seed and the rule.
+
+mod app;
+mod random;
+
+use app::{App, Part, agree, ds};
+use muster_evaluator::oracle::{EventRow, LabelRow};
+use muster_rules::{Caps, Rule, parse};
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use random::{random_app, random_rule, words};
+
+/// `share` of the rules that are asked for, all in all.
+fn rules(share: f64) -> usize {
+    let all = std::env::var("MUSTER_FUZZ_RULES").ok().and_then(|text| text.parse().ok()).unwrap_or(2_500.0);
+    (share * all).ceil() as usize
+}
+
+/// Every tenth rule is explained for everyone in a small app, the others for a few users.
+fn check(seed: u64, users: usize, buckets: u32, rules: usize) {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let app = random_app(&mut rng, users, buckets);
+    let (snapshot, words) = (app.snapshot(), words(&app.rows));
+    let everyone: Vec<&String> = app.rows.users.iter().collect();
+    let mut telling = 0;
+    for n in 0..rules {
+        let rule = random_rule(&mut rng, &words);
+        let asked: Vec<&String> = match n % 10 {
+            0 if users <= 500 => everyone.clone(),
+            _ => everyone.choose_multiple(&mut rng, 6).copied().collect(),
+        };
+        let case = format!("seed {seed}, {users} users in {buckets} buckets, rule {n}");
+        let (members, universe) = agree(&app, &snapshot, &rule, asked, &case);
+        telling += usize::from(members > 0 && members < universe);
+    }
+    assert!(telling * 4 >= rules, "only {telling} of {rules} rules tell users apart (seed {seed})");
+}
+
+#[test]
+fn small_apps() {
+    for seed in 1..=6 {
+        check(seed, 300, 16, rules(0.12));
+    }
+}
+
+#[test]
+fn few_buckets() {
+    check(11, 400, 1, rules(0.08));
+    check(12, 400, 3, rules(0.08));
+}
+
+#[test]
+fn several_thousand_users() {
+    check(21, 3_000, 16, rules(0.02));
+}
+
+/// More than 4,096 users in one block: containers that are bits, no longer lists.
+#[test]
+fn one_full_bucket() {
+    check(31, 9_000, 1, rules(0.01));
+}
+
+/// Three blocks in one bucket, the last one begun: dense, sparse and empty ones, and users on both sides
+/// of every edge.
+#[test]
+fn across_blocks() {
+    const BLOCK: usize = 65_536;
+    let users: Vec<String> = (0..2 * BLOCK + 1_000).map(|n| format!("u{n}")).collect();
+    let mut rng = StdRng::seed_from_u64(41);
+    let mut app = App::new(1);
+    // Everyone in order of their numbers, so that user n has ordinal n.
+    let row = |n: usize, tag: i64, weight| LabelRow {
+        user: users[n].clone(),
+        tag,
+        tag_name: format!("tag {tag}"),
+        weight,
+    };
+    let thirds = (0..users.len()).map(|n| row(n, n as i64 % 3, None)).collect();
+    app.publish(vec![Part::Label { ds: ds(20261101), id: 1, name: "third".into(), rows: thirds }]);
+    let edges: Vec<usize> = (0..users.len()).filter(|n| (n + 40) % BLOCK < 80 || n % 997 == 0).collect();
+    let sparse = edges.iter().map(|n| row(*n, 0, Some(rng.random_range(-9..9)))).collect();
+    let visits = |rng: &mut StdRng, users_in: &mut dyn Iterator<Item = usize>| -> Vec<EventRow> {
+        let page = |rng: &mut StdRng| ["/sale", "/home"].choose(rng).unwrap().to_string();
+        users_in
+            .map(|n| EventRow {
+                user: users[n].clone(),
+                dimensions: [("page".to_owned(), page(rng))].into(),
+                pv: rng.random_range(0..4),
+                measures: [("m_amount".to_owned(), rng.random_range(-50..50))].into(),
+            })
+            .collect()
+    };
+    let visit = |day, rows| Part::Event {
+        ds: ds(day),
+        event: "visit".into(),
+        dimensions: vec!["page".into()],
+        measures: vec!["m_amount".into()],
+        rows,
+    };
+    app.publish(vec![
+        Part::Label { ds: ds(20261030), id: 2, name: "sparse".into(), rows: sparse },
+        visit(20261101, visits(&mut rng, &mut edges.iter().copied())),
+        visit(20261031, visits(&mut rng, &mut (BLOCK - 5..BLOCK + 20_000).step_by(2))),
+        visit(20261030, visits(&mut rng, &mut (2 * BLOCK - 3..users.len()))),
+    ]);
+    app.write_cohort("coh_edges", ds(20261101), edges.iter().map(|n| users[*n].clone()).collect());
+    assert_eq!(app.snapshot().directory().users_in(0) as usize, users.len());
+
+    let (snapshot, words) = (app.snapshot(), words(&app.rows));
+    // Each kind of condition alone, so that a single user too few or too many can't hide.
+    let each = [
+        r#"{"label": "third", "in": [1, 2]}"#,
+        r#"{"label": "third", "not_in": [1]}"#,
+        r#"{"label": "sparse", "weight": {"gte": -1}}"#,
+        r#"{"event": "visit"}"#,
+        r#"{"event": "visit", "pv": {"between": [2, 4]}}"#,
+        r#"{"event": "visit", "days": {"eq": 2}}"#,
+        r#"{"event": "visit", "sum": {"m_amount": {"lt": 0}}}"#,
+        r#"{"event": "visit", "where": {"page": {"prefix": "/"}}, "days": {"gte": 1}}"#,
+        r#"{"event": "visit", "where": {"page": {"in": ["/sale"]}}, "sum": {"m_amount": {"ne": 0}}}"#,
+        r#"{"cohort": "coh_edges"}"#,
+    ];
+    let each = each.map(|condition| {
+        let text = format!(r#"{{"universe": "all", "where": {condition}}}"#);
+        parse(text.as_bytes(), &Caps::default()).unwrap()
+    });
+    let random: Vec<Rule> = (0..rules(0.004)).map(|_| random_rule(&mut rng, &words)).collect();
+    for rule in each.iter().chain(&random) {
+        let asked = edges.choose_multiple(&mut rng, 50).map(|n| &users[*n]);
+        agree(&app, &snapshot, rule, asked, "seed 41");
+    }
+}

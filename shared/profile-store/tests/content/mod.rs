@@ -1,0 +1,109 @@
+//! Everything that a snapshot publishes, read through the public calls and written as lines of text.
+
+use std::collections::BTreeSet;
+
+use muster_profile_store::{EventPart, LabelPart, Place, Result, Snapshot};
+
+/// Users by place, then every label and event day, every dictionary, and the cohorts asked for.
+pub fn content(snapshot: &Snapshot, cohorts: &[&str]) -> Result<Vec<String>> {
+    let (manifest, buckets) = (snapshot.manifest(), snapshot.directory().buckets());
+    let mut lines = Vec::new();
+    for bucket in 0..buckets {
+        for ordinal in 0..snapshot.directory().users_in(bucket) {
+            let place = Place { bucket, ordinal };
+            let user = name(snapshot, place);
+            let found = snapshot.directory().find(user.as_bytes());
+            assert_eq!(found, Some(place), "{user} is found where it stands");
+            lines.push(format!("user {bucket}/{ordinal}: {user}"));
+        }
+    }
+    for (id, label) in &manifest.labels {
+        lines.push(format!("label {id} is {}, tags {:?}", label.name, label.tags));
+        for ds in label.days.keys() {
+            let part = snapshot.label(*id, *ds)?.expect("a published day has a part");
+            label_lines(snapshot, &part, &format!("label {id} {ds}"), &mut lines)?;
+        }
+    }
+    for (event, entry) in &manifest.events {
+        lines.push(format!("event {event} has {:?}", entry.measures));
+        for dimension in entry.dimensions.keys() {
+            let dictionary = snapshot.dictionary(event, dimension)?.expect("a known dimension has values");
+            let values: Vec<&str> = dictionary.values().collect();
+            assert!(values.iter().zip(0..).all(|(value, id)| dictionary.id(value) == Some(id)));
+            lines.push(format!("values {event} {dimension}: {values:?}"));
+        }
+        for ds in entry.days.keys() {
+            let part = snapshot.event(event, *ds)?.expect("a published day has a part");
+            event_lines(snapshot, &part, &format!("event {event} {ds}"), &mut lines)?;
+        }
+    }
+    for id in cohorts {
+        let Some(cohort) = snapshot.cohort(id)? else { continue };
+        let mut members = BTreeSet::new();
+        for bucket in 0..buckets {
+            for ordinal in cohort.members(bucket)?.iter().flat_map(|users| users.to_roaring().unwrap()) {
+                members.insert(name(snapshot, Place { bucket, ordinal }));
+            }
+        }
+        lines.push(format!("cohort {id} {} of {}: {members:?}", cohort.meta().ds, cohort.meta().size));
+    }
+    Ok(lines)
+}
+
+fn name(snapshot: &Snapshot, place: Place) -> String {
+    let user = snapshot.directory().user(place).expect("a given ordinal has a user");
+    String::from_utf8(user.to_vec()).unwrap()
+}
+
+fn label_lines(snapshot: &Snapshot, part: &LabelPart, title: &str, lines: &mut Vec<String>) -> Result<()> {
+    for (tag, meta) in &part.meta().tags {
+        let mut users = BTreeSet::new();
+        for bucket in 0..snapshot.directory().buckets() {
+            let weights = part.weights(bucket, *tag)?;
+            for ordinal in part.tag(bucket, *tag)?.iter().flat_map(|users| users.to_roaring().unwrap()) {
+                let weight = weights.as_ref().and_then(|weights| weights.value_at(ordinal));
+                let weight = weight.map_or(String::new(), |weight| format!("={weight}"));
+                users.insert(name(snapshot, Place { bucket, ordinal }) + &weight);
+            }
+        }
+        assert_eq!(meta.users, users.len() as u64);
+        let users: Vec<String> = users.into_iter().collect();
+        lines.push(format!("{title} tag {tag} {}: {}", meta.name, users.join(", ")));
+    }
+    Ok(())
+}
+
+fn event_lines(snapshot: &Snapshot, part: &EventPart, title: &str, lines: &mut Vec<String>) -> Result<()> {
+    let meta = part.meta();
+    let (mut rows, mut sums) = (BTreeSet::new(), BTreeSet::new());
+    for bucket in 0..snapshot.directory().buckets() {
+        let Some(postings) = part.postings(bucket)? else { continue };
+        for (tuple, range) in postings.tuples() {
+            let mut values = String::new();
+            for (n, dimension) in meta.dimensions.iter().enumerate() {
+                let Some(id) = part.tuple_value(tuple, n) else { continue };
+                let dictionary = snapshot.dictionary(&meta.event, dimension)?.expect("a dictionary");
+                values += &format!(" {dimension}={}", dictionary.value(id).expect("a value"));
+            }
+            for row in range {
+                let user = name(snapshot, Place { bucket, ordinal: postings.ordinal(row) });
+                let numbers: Vec<i64> =
+                    (0..=meta.measures.len()).map(|column| postings.number(column, row)).collect();
+                rows.insert(format!("{user}{values} {numbers:?}"));
+            }
+        }
+        let pv = part.pv(bucket)?.expect("a bucket with rows has sums");
+        for ordinal in pv.exists().to_roaring().unwrap() {
+            let mut sum = vec![pv.value_at(ordinal).unwrap()];
+            for measure in &meta.measures {
+                sum.push(part.measure(bucket, measure)?.expect("sums").value_at(ordinal).unwrap());
+            }
+            sums.insert(format!("{} {sum:?}", name(snapshot, Place { bucket, ordinal })));
+        }
+    }
+    assert_eq!((meta.rows, meta.users), (rows.len() as u64, sums.len() as u64));
+    lines.push(format!("{title} pv {} idle {} {:?}", meta.pv, meta.idle_users, meta.measures));
+    lines.extend(rows.into_iter().map(|row| format!("{title} row {row}")));
+    lines.extend(sums.into_iter().map(|sum| format!("{title} sum {sum}")));
+    Ok(())
+}
