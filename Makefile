@@ -1,5 +1,5 @@
-# One front door. `make test` is everything CI runs. What it needs beyond the toolchain it installs into
-# target/ (a Python environment for the OpenAPI validator).
+# One front door. `make test` is everything CI runs; what it needs beyond the toolchain, the tests install
+# into target/ (app/tests/tools.sh).
 
 .PHONY: test lint unit demo bench
 

@@ -7,19 +7,11 @@ use std::process::Command;
 
 use support::Server;
 
-const VALIDATOR: &str = "openapi-spec-validator==0.9.0";
-
 /// A Python environment of this test's own, with the validator in it.
 fn validator() -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("openapi-validator");
-    let python = folder.join("bin/python");
-    let have = Command::new(&python).args(["-c", "import openapi_spec_validator"]).output();
-    if have.is_ok_and(|output| output.status.success()) {
-        return python;
-    }
-    run(Command::new("python3").args(["-m", "venv"]).arg(&folder));
-    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", VALIDATOR]));
-    python
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("test-tools");
+    run(Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tools.sh")).arg(&folder));
+    folder.join("bin/python")
 }
 
 fn run(command: &mut Command) {
@@ -38,7 +30,8 @@ async fn a_validator_accepts_the_document() {
     run(Command::new(validator()).args(["-m", "openapi_spec_validator"]).arg(&file));
 
     let document: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
+    let paths: Vec<String> =
+        document["paths"].as_object().unwrap().keys().map(|path| nameless(path)).collect();
     for path in [
         "/v1/imports",
         "/v1/apps/{app}/labels",
@@ -59,6 +52,12 @@ async fn a_validator_accepts_the_document() {
         "/readyz",
         "/metrics",
     ] {
-        assert!(paths.iter().any(|known| *known == path), "{path} is not described");
+        assert!(paths.contains(&nameless(path)), "{path} is not described");
     }
+}
+
+/// The path with every parameter's name left out.
+fn nameless(path: &str) -> String {
+    let segments = path.split('/').map(|segment| if segment.starts_with('{') { "{}" } else { segment });
+    segments.collect::<Vec<_>>().join("/")
 }

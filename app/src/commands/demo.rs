@@ -1,5 +1,7 @@
 //! `muster demo`: the main job from end to end on a synthetic shop, over the same HTTP API as anybody's.
 
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -13,7 +15,7 @@ use super::serve::ServeArgs;
 use super::{estimate, segment};
 use crate::client::{Client, follow};
 use crate::demo::files::Recipe;
-use crate::demo::rules::{Question, questions};
+use crate::demo::rules::{QUESTIONS, Question};
 use crate::demo::shop::APP;
 use crate::demo::supply;
 use crate::failure::Failure;
@@ -66,18 +68,19 @@ pub async fn run(args: DemoArgs) -> Result<(), Failure> {
 async fn show_all(args: &DemoArgs, client: &Client) -> Result<(), Failure> {
     let told = Told { json: args.json };
     bring_in(args, client, &told).await?;
-    for question in questions() {
-        ask(client, &question, &told).await?;
+    for question in &QUESTIONS {
+        ask(client, question, &told).await?;
     }
-    let [question, ..] = questions();
-    let segment = segment_of(client, &question).await?;
+    let [question, ..] = &QUESTIONS;
+    let segment = segment_of(client, question).await?;
     let cohort = make_cohort(client, &segment, &told).await?;
     let ids = args.data.join("window-shoppers.ndjson");
     let exported = export::to_file(client, APP, &cohort, Format::Ndjson, &ids, args.json).await?;
     told.say(|| format!("{} ids exported to {}:", number::grouped(exported.ids), ids.display()));
-    told.say(|| first_lines(&ids));
+    let first = first_lines(&ids)?;
+    told.say(|| format!("  {}", first.join("\n  ")));
     told.json(|| json!({"ids": exported.ids, "bytes": exported.bytes, "file": ids.display().to_string()}));
-    told.say(|| go_on(client, &segment, &cohort));
+    told.say(|| go_on(client, &segment, &cohort, first.first()));
     Ok(())
 }
 
@@ -130,9 +133,9 @@ async fn bring_in(args: &DemoArgs, client: &Client, told: &Told) -> Result<(), F
 }
 
 async fn ask(client: &Client, question: &Question, told: &Told) -> Result<(), Failure> {
-    let answer = estimate::ask(client, APP, question.rule.to_string()).await?;
-    told.say(|| format!("{}\n  {}\n", question.text, question.rule));
-    told.say(|| show::estimate::to_text(&question.rule, &answer) + "\n");
+    let answer = estimate::ask(client, APP, question.rule.to_owned()).await?;
+    told.say(|| format!("{}\n\n{}\n", question.text, question.rule));
+    told.say(|| show::estimate::to_text(&question.parsed(), &answer) + "\n");
     told.json(|| answer);
     Ok(())
 }
@@ -143,9 +146,9 @@ async fn segment_of(client: &Client, question: &Question) -> Result<Value, Failu
     let segments = list.get("items").and_then(Value::as_array).into_iter().flatten();
     let found = segments.filter(|segment| text(segment, "name") == question.name).next_back();
     match found {
-        None => segment::create(client, APP, question.name, "manual", &question.rule).await,
+        None => segment::create(client, APP, question.name, "manual", &question.parsed()).await,
         Some(found) => {
-            let body = json!({ "name": question.name, "rule": question.rule, "refresh": "manual" });
+            let body = json!({ "name": question.name, "rule": question.parsed(), "refresh": "manual" });
             segment::replace(client, APP, &text(found, "id"), &body).await
         }
     }
@@ -173,24 +176,28 @@ async fn make_cohort(client: &Client, segment: &Value, told: &Told) -> Result<St
     Ok(text(&result, "cohort_id"))
 }
 
-fn first_lines(file: &Path) -> String {
-    use std::io::{BufRead, BufReader};
-    let Ok(file) = std::fs::File::open(file) else { return String::new() };
-    let lines = BufReader::new(file).lines().map_while(Result::ok).take(FIRST_IDS);
-    lines.map(|line| format!("  {line}\n")).collect()
+fn first_lines(file: &Path) -> io::Result<Vec<String>> {
+    BufReader::new(File::open(file)?).lines().take(FIRST_IDS).collect()
 }
 
-fn go_on(client: &Client, segment: &Value, cohort: &str) -> String {
+/// Lines to type next. `first` is the export's first line, if there is one.
+fn go_on(client: &Client, segment: &Value, cohort: &str, first: Option<&String>) -> String {
     let server = client.server();
     let segment = text(segment, "id");
-    let rule = json!({"where": {"label": "interests", "in": ["pets"]}});
+    let first = first.and_then(|line| serde_json::from_str(line).ok()).unwrap_or(Value::Null);
+    let user = match text(&first, "user_id") {
+        none if none.is_empty() => "u0000000".to_owned(),
+        user => user,
+    };
     format!(
-        "Go on with:
+        "
+Go on with:
   curl {server}/v1/apps/{APP}/labels
-  curl {server}/v1/apps/{APP}/segments/estimate -H 'Content-Type: application/json' -d '{rule}'
+  curl {server}/v1/apps/{APP}/segments/estimate -H 'Content-Type: application/json' \\
+    -d '{{\"where\": {{\"label\": \"interests\", \"in\": [\"pets\"]}}}}'
   curl -X POST {server}/v1/apps/{APP}/segments/{segment}/run
   curl '{server}/v1/apps/{APP}/cohorts/{cohort}/users?format=csv'
-  muster why --server {server} --app {APP} {cohort} u0000042
+  muster why --server {server} --app {APP} {cohort} {user}
 "
     )
 }

@@ -75,8 +75,16 @@ impl Snapshot {
         let Some(day) = self.manifest.labels.get(&label).and_then(|entry| entry.days.get(&ds)) else {
             return Ok(None);
         };
-        let part =
-            self.part(&day.file, |file| LabelPart::new(file).map(|part| Part::Label(Arc::new(part))))?;
+        let part = self.part(&day.file, |file| {
+            let path = file.path().to_path_buf();
+            let part = LabelPart::new(file)?;
+            let found = (part.meta().label, part.meta().ds);
+            if found != (label, ds) {
+                let what = format!("it holds label {} of {}, not {label} of {ds}", found.0, found.1);
+                return Err(StoreError::damaged(&path, what));
+            }
+            Ok(Part::Label(Arc::new(part)))
+        })?;
         Ok(if let Part::Label(part) = part { Some(part) } else { None })
     }
 
@@ -85,8 +93,16 @@ impl Snapshot {
         let Some(day) = self.manifest.events.get(event).and_then(|entry| entry.days.get(&ds)) else {
             return Ok(None);
         };
-        let part =
-            self.part(&day.file, |file| EventPart::new(file).map(|part| Part::Event(Arc::new(part))))?;
+        let part = self.part(&day.file, |file| {
+            let path = file.path().to_path_buf();
+            let part = EventPart::new(file)?;
+            let found = (part.meta().event.as_str(), part.meta().ds);
+            if found != (event, ds) {
+                let what = format!("it holds `{}` of {}, not `{event}` of {ds}", found.0, found.1);
+                return Err(StoreError::damaged(&path, what));
+            }
+            Ok(Part::Event(Arc::new(part)))
+        })?;
         Ok(if let Part::Event(part) = part { Some(part) } else { None })
     }
 
