@@ -120,7 +120,7 @@ mod tests {
             "muster export --app shop coh_1 --format csv -o ids.csv",
             "muster job watch job_1",
             "muster key create --data d --apps * --roles read,segment",
-            "muster bench --users 1000 --seconds 1",
+            "muster bench --users 10000 --seconds 1",
         ] {
             check(line, true);
         }
@@ -132,7 +132,7 @@ mod tests {
             "muster sreve",
             "muster serve --listen here",
             "muster demo --until 20261301",
-            "muster demo --users 0",
+            "muster demo --users 999",
             "muster import a.csv",
             "muster import --kind labels",
             "muster import --kind tags a.csv",

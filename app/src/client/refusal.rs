@@ -61,8 +61,10 @@ impl fmt::Display for Refusal {
                 None | Some("") => "(the whole body)",
                 Some(pointer) => pointer,
             };
-            write!(f, "\n  {pointer}: {}", text("detail").or(text("code")).unwrap_or("refused"))?;
-            if let Some(nearest) = text("nearest") {
+            let said = text("detail").or(text("code")).unwrap_or("refused");
+            write!(f, "\n  {pointer}: {said}")?;
+            // Some services say it in their sentence already.
+            if let Some(nearest) = text("nearest").filter(|nearest| !said.contains(&format!("`{nearest}`"))) {
                 write!(f, "\n    did you mean `{nearest}`?")?;
             }
         }

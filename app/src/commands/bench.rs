@@ -29,8 +29,8 @@ const UNTIL: i64 = 20_261_101;
 
 #[derive(Debug, Clone, Args)]
 pub struct BenchArgs {
-    /// Users of the shop
-    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    /// Users of the shop; among fewer than 10000 not everything the rules name would occur
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(10_000..))]
     pub users: u64,
     /// Time for the estimates of each size; at least 200 are made
     #[arg(long, default_value_t = 5)]

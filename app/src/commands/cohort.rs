@@ -69,15 +69,18 @@ fn listed(list: &Value) -> String {
     table.to_text()
 }
 
-/// A line for each plain member; the rule as a tree.
+/// A line for each plain member, then the rule as a tree.
 fn told(cohort: &Value) -> String {
     let members = cohort.as_object().into_iter().flatten();
-    let lines = members.map(|(key, value)| match value {
-        Value::Object(_) if key == "rule" => format!("rule\n{}", show::rule::tree(value, |_| String::new())),
-        Value::Number(_) if key == "size" || key == "universe_count" => {
-            format!("{}{}", pad(key, 18), number::count(Some(value)))
-        }
-        _ => format!("{}{}", pad(key, 18), one_line(&text(cohort, key))),
-    });
-    lines.collect::<Vec<_>>().join("\n")
+    let plain = members.filter(|(_, value)| !value.is_object() && !value.is_array());
+    let mut lines: Vec<String> = plain
+        .map(|(key, value)| match key.as_str() {
+            "size" | "universe_count" => format!("{}{}", pad(key, 18), number::count(Some(value))),
+            _ => format!("{}{}", pad(key, 18), one_line(&text(cohort, key))),
+        })
+        .collect();
+    if let Some(rule) = cohort.get("rule") {
+        lines.push(format!("\n{}", show::rule::bare(rule)));
+    }
+    lines.join("\n")
 }

@@ -26,8 +26,8 @@ const FIRST_IDS: usize = 5;
 
 #[derive(Debug, Clone, Args)]
 pub struct DemoArgs {
-    /// Users of the shop
-    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..))]
+    /// Users of the shop; among fewer than 1000 not everything the rules name would occur
+    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1000..))]
     pub users: u64,
     /// The same seed gives the same shop
     #[arg(long, default_value_t = 7)]
@@ -143,8 +143,8 @@ async fn ask(client: &Client, question: &Question, told: &Told) -> Result<(), Fa
 /// The segment of the question: the one an earlier run left, or a new one.
 async fn segment_of(client: &Client, question: &Question) -> Result<Value, Failure> {
     let list = client.list(&["apps", APP, "segments"], &[]).await?;
-    let segments = list.get("items").and_then(Value::as_array).into_iter().flatten();
-    let found = segments.filter(|segment| text(segment, "name") == question.name).next_back();
+    let mut segments = list.get("items").and_then(Value::as_array).into_iter().flatten();
+    let found = segments.find(|segment| text(segment, "name") == question.name);
     match found {
         None => segment::create(client, APP, question.name, "manual", &question.parsed()).await,
         Some(found) => {

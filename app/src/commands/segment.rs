@@ -200,7 +200,7 @@ fn say(json: bool, segment: &Value) {
         text(segment, "version"),
         text(segment, "refresh"),
     );
-    let rule = segment.get("rule").map(|rule| show::rule::tree(rule, |_| String::new())).unwrap_or_default();
+    let rule = segment.get("rule").map(show::rule::bare).unwrap_or_default();
     show::print(format!("{}\n{rule}", show::table::one_line(&head)));
 }
 

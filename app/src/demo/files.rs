@@ -49,7 +49,7 @@ pub fn write(recipe: &Recipe, dir: &Path, progress: impl Fn(u64)) -> io::Result<
         .map(|day| Rows::create(dir.join(format!("behavior-{}.csv", recipe.day(day))), BEHAVIOR_HEADER))
         .collect::<io::Result<Vec<_>>>()?;
     let ds: Vec<String> = (0..DAYS).map(|day| recipe.day(day).to_string()).collect();
-    let monday = Ds::from_number(1970_01_05).expect("a day of the calendar");
+    let monday = Ds::from_number(19_700_105).expect("a day of the calendar");
     let weekday = |day: usize| recipe.day(day).days_since(monday) as u64 % 7;
     let mut done = Vec::new();
     for number in 0..recipe.users {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::rule::Beside;
 use super::table::one_line;
 use super::{number, rule, text};
 
@@ -13,7 +14,9 @@ pub fn to_text(rule: &Value, answer: &Value) -> String {
     let mut lines = vec![headline(rule, answer), String::new()];
     let counts = answer.get("leaves");
     let count = |pointer: &str| counts?.get(pointer)?.as_u64();
-    lines.push(rule::tree(rule, |pointer| count(pointer).map(number::grouped).unwrap_or_default()));
+    lines.push(rule::tree(rule, Beside::Numbers, |pointer| {
+        count(pointer).map(number::grouped).unwrap_or_default()
+    }));
     lines.push(String::new());
     lines.push(fresh(answer));
     for warning in answer.get("warnings").and_then(Value::as_array).into_iter().flatten() {

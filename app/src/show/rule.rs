@@ -9,15 +9,30 @@ use super::table::{one_line, pad, pad_left};
 /// Names of a list that are written out.
 const MOST_NAMES: usize = 6;
 
+/// What stands beside the conditions, and so to which side it is aligned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    Numbers,
+    Words,
+}
+
+/// The tree of a rule with nothing beside it.
+pub fn bare(rule: &Value) -> String {
+    tree(rule, Beside::Words, |_| String::new())
+}
+
 /// The tree under the rule's `where`; `cell` gives what stands beside the condition at a pointer.
-pub fn tree(rule: &Value, cell: impl Fn(&str) -> String) -> String {
+pub fn tree(rule: &Value, beside: Beside, cell: impl Fn(&str) -> String) -> String {
     let mut lines = Vec::new();
     if let Some(root) = rule.get("where") {
         grow(root, "/where".to_owned(), "", "", &cell, &mut lines);
     }
     let left = lines.iter().map(|(text, _)| text.width()).max().unwrap_or_default();
     let right = lines.iter().map(|(_, cell)| cell.width()).max().unwrap_or_default();
-    let line = |(text, cell): &(String, String)| format!("{}  {}", pad(text, left), pad_left(cell, right));
+    let line = |(text, cell): &(String, String)| match beside {
+        Beside::Numbers => format!("{}  {}", pad(text, left), pad_left(cell, right)),
+        Beside::Words => format!("{}  {cell}", pad(text, left)),
+    };
     lines.iter().map(|both| line(both).trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
@@ -197,7 +212,7 @@ all of
 ├─ visit, page is /sale, last 7 days, times ≥ 3
 └─ not
    └─ order, last 30 days                            7";
-        assert_eq!(tree(&rule, beside), wanted);
+        assert_eq!(tree(&rule, Beside::Numbers, beside), wanted);
     }
 
     #[test]

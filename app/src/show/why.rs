@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::rule::Beside;
 use super::table::one_line;
 use super::{rule, text};
 
@@ -26,7 +27,9 @@ pub fn to_text(cohort: &Value, proof: &Value) -> String {
         lines.push(format!("universe {}: {}", one_line(&text(universe, "name")), yes(universe)));
     }
     lines.push(String::new());
-    lines.push(rule::tree(cohort.get("rule").unwrap_or(&Value::Null), |pointer| beside(proof, pointer)));
+    lines.push(rule::tree(cohort.get("rule").unwrap_or(&Value::Null), Beside::Words, |pointer| {
+        beside(proof, pointer)
+    }));
     lines.extend(
         match text(proof, "data").as_str() {
             "newer" => {
@@ -109,7 +112,7 @@ all of
 ├─ gender is female        yes, carries female
 ├─ credits weight ≥ 60     yes, carries sum 60
 └─ not
-   └─ order, last 30 days         yes, total 4
+   └─ order, last 30 days  yes, total 4
 
 Some days were published again since the cohort was made: this is what they say now.";
         assert_eq!(to_text(&cohort, &proof), wanted);
