@@ -6,16 +6,19 @@
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use apalis::prelude::{
-    BackendExt, TaskBuilder, TaskId, TaskSink, WorkerBuilder, WorkerBuilderExt, WorkerError,
+    BackendExt, PollSnapshot, PollStrategy, TaskBuilder, TaskId, TaskSink, WorkerBuilder, WorkerBuilderExt,
+    WorkerError,
 };
 use apalis_sqlite::{Config, SqlitePool, SqliteStorage};
 use chrono::{DateTime, Utc};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use muster_sql::Durability;
+use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
@@ -151,7 +154,7 @@ impl Queue {
             Ok::<(), WorkerError>(())
         };
         WorkerBuilder::new(name)
-            .backend(self.storage(line).poll_with_interval(self.poll_every))
+            .backend(self.storage(line).poll_with_strategy(Every::new(self.poll_every)))
             .concurrency(at_once)
             .build(hand_on)
             .run_until(stop)
@@ -184,6 +187,28 @@ impl Queue {
 
     pub async fn close(&self) {
         self.pool.close().await;
+    }
+}
+
+/// Wakes an idle worker at each tick. apalis' own interval does not ask to be woken again when a tick has
+/// just come; the worker then now and then sleeps on until its next heartbeat.
+struct Every(Interval);
+
+impl Every {
+    fn new(period: Duration) -> Every {
+        let mut interval = tokio::time::interval(period);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Every(interval)
+    }
+}
+
+impl PollStrategy for Every {
+    fn poll_drive(&mut self, cx: &mut Context<'_>, _: &PollSnapshot) -> Poll<Option<()>> {
+        let mut woken = Poll::Pending;
+        while self.0.poll_tick(cx).is_ready() {
+            woken = Poll::Ready(Some(()));
+        }
+        woken
     }
 }
 
