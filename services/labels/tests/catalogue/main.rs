@@ -184,6 +184,6 @@ async fn parameters_that_cannot_be_used() {
     check("/v1/apps/shop/labels?cursor=gender", "invalid_cursor").await;
     check("/v1/apps/shop/events?cursor=xyz", "invalid_cursor").await;
     check("/v1/apps/shop/base-crowds?cursor=616c", "invalid_cursor").await;
-    let long = "x".repeat(1025);
+    let long = "x".repeat(4097);
     check(&format!("/v1/apps/shop/labels/gender/tags?match={long}"), "invalid_match").await;
 }
