@@ -1,6 +1,8 @@
 //! The one place that names every service. Adding a service is a line in [`Parts::services`] and one in
 //! [`Parts::handlers`].
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -28,7 +30,12 @@ impl Parts {
         let data = &config.data;
         let ingest = config.ingest_settings()?;
         for folder in [data, &ingest.folder] {
-            std::fs::create_dir_all(folder).with_context(|| format!("can't make {}", folder.display()))?;
+            // It holds user ids and the hashes of keys: nobody else's to read.
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(folder)
+                .with_context(|| format!("can't make {}", folder.display()))?;
         }
         let db = Db::open(&data.join("muster.db")).await.context("can't open the database")?;
         let jobs = Jobs::new(db.clone(), &data.join("queue.db"), config.job_settings()).await?;

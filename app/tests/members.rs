@@ -75,8 +75,15 @@ async fn cohorts_in_rules(client: &support::Client<'_>, id: &str) {
         let (status, answer) = client.estimate("a", &json!({"where": rule})).await;
         assert_eq!((status, &answer["count"]), (StatusCode::OK, &json!(expected)), "{answer}");
     }
-    let gone = client.request(Method::DELETE, &format!("/v1/apps/a/cohorts/{id}")).send().await.unwrap();
-    assert_eq!(gone.status(), StatusCode::NO_CONTENT);
+    let delete =
+        async |path: String| support::json(client.request(Method::DELETE, &path).send().await.unwrap()).await;
+    let body = json!({"name": "uses it", "rule": {"where": {"not": {"cohort": id}}}});
+    let (_, segment) = client.post("/v1/apps/a/segments", &body).await;
+    let (status, problem) = delete(format!("/v1/apps/a/cohorts/{id}")).await;
+    assert_eq!((status, &problem["segments"]), (StatusCode::CONFLICT, &json!([segment["id"]])), "{problem}");
+    delete(format!("/v1/apps/a/segments/{}", segment["id"].as_str().unwrap())).await;
+    let (status, _) = delete(format!("/v1/apps/a/cohorts/{id}")).await;
+    assert_eq!(status, StatusCode::NO_CONTENT);
     let (status, answer) = client.estimate("a", &json!({"where": {"cohort": id}})).await;
     assert_eq!(
         (status, &answer["errors"][0]["pointer"]),

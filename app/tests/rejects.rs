@@ -54,7 +54,8 @@ async fn the_bad_rows_are_reported_and_no_others() {
         let job = client.import_csv("kind=labels", &text).await;
         assert_eq!(job["state"], "failed", "{job}");
         assert_eq!(job["error"]["code"], "reject_limit_exceeded");
-        let report = &job["error"]["extra"];
+        let report = &job["result"];
+        assert_eq!(report["rows_published"], 0);
         assert_eq!((&report["rows_read"], &report["rows_rejected"]), (&json!(10_000), &json!(830)));
         assert_eq!(reported(&client, &report["rejects_url"]).await, bad);
         let (status, _) = client.get("/v1/apps/mend").await;
@@ -129,4 +130,45 @@ async fn a_late_or_repeated_file_replaces_its_own_part_and_nothing_else() {
     assert_eq!(count(orders).await, 1, "another event of the day stays");
     // Everyone who was ever named: u1, u2, u3, u9.
     assert_eq!(count(json!({"where": {"all": []}})).await, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sum_past_64_bits_fails_with_its_place_and_tells_what_is_published() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&dir.path().join("data")).await;
+    let client = server.client();
+    let text = "ds,app_id,user_id,event,pv,m_amount\n20261101,fine,u,order,1,5\n\
+        20261101,wide,u,order,1,9223372036854775807\n20261101,wide,u,order,1,1\n";
+    let job = client.import_csv("kind=behavior", text).await;
+    assert_eq!((&job["state"], &job["error"]["code"]), (&json!("failed"), &json!("sum_too_large")), "{job}");
+    assert!(job["error"]["detail"].as_str().unwrap().contains("`order` of 20261101"), "{job}");
+    assert_eq!(job["result"]["apps_published"], json!(["fine"]), "{job}");
+    assert_eq!(client.get("/v1/apps/wide").await.0, 404);
+    assert_eq!(client.get("/v1/apps/fine").await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_lost_its_manifest_is_not_tidied_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let server = Server::start(&data).await;
+    let client = server.client();
+    let text = "ds,app_id,label_id,label_name,user_id,tag_id,tag_name\n20261101,a,1,c,u1,1,red\n";
+    assert_eq!(client.import_csv("kind=labels", text).await["state"], "done");
+    let folder = data.join("store/apps/a");
+    let files = || {
+        std::fs::read_dir(&folder)
+            .unwrap()
+            .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().ends_with(".mst"))
+            .count()
+    };
+    let before = files();
+    std::fs::rename(folder.join("manifest"), dir.path().join("kept")).unwrap();
+    let id = client.import("kind=labels", "text/csv", false, text.as_bytes().to_vec()).await;
+    while client.get(&format!("/v1/jobs/{id}")).await.1["error"].is_null() {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(files(), before, "no data file is gone");
+    std::fs::rename(dir.path().join("kept"), folder.join("manifest")).unwrap();
+    assert_eq!(client.wait(&id).await["state"], "done", "with the manifest back, the import goes through");
 }

@@ -37,8 +37,14 @@ struct Open<'a> {
     columns: Columns<'a>,
 }
 
-/// Builds and publishes everything; each app's parts are shown at once, app by app.
-pub fn build(store: &Store, staged: Staged, watch: &Watch<'_>) -> Result<(), BuildError> {
+/// Builds and publishes everything; each app's parts are shown at once, app by app. `shown` tells which
+/// apps were, whatever becomes of the rest.
+pub fn build(
+    store: &Store,
+    staged: Staged,
+    watch: &Watch<'_>,
+    shown: &mut Vec<String>,
+) -> Result<(), BuildError> {
     let Staged { apps, parts, names, mut rows, .. } = staged;
     let total = apps.iter().map(|app| app.rows).sum::<u64>().max(1);
     let mut open: Option<Open<'_>> = None;
@@ -47,7 +53,7 @@ pub fn build(store: &Store, staged: Staged, watch: &Watch<'_>) -> Result<(), Bui
         let (app, part) = read_key(key);
         if open.as_ref().is_none_or(|open| (open.app, open.part) != (app, part)) {
             let publication = match open.take() {
-                Some(before) => turn(store, before, app, &apps[app as usize].app, watch)?,
+                Some(before) => turn(store, before, app, &apps[app as usize].app, watch, shown)?,
                 None => store.publish(&apps[app as usize].app)?,
             };
             open = Some(start(publication, (app, part), &parts[part as usize], &names)?);
@@ -64,7 +70,7 @@ pub fn build(store: &Store, staged: Staged, watch: &Watch<'_>) -> Result<(), Bui
         }
     }
     match open {
-        Some(last) => show(last, watch),
+        Some(last) => show(last, watch, shown),
         None => Ok(()),
     }
 }
@@ -76,21 +82,24 @@ fn turn(
     app: u32,
     name: &str,
     watch: &Watch<'_>,
+    shown: &mut Vec<String>,
 ) -> Result<Publication, BuildError> {
     if before.app == app {
         before.publication.finish_part(watch.now_ms)?;
         return Ok(before.publication);
     }
-    show(before, watch)?;
+    show(before, watch, shown)?;
     Ok(store.publish(name)?)
 }
 
-fn show(mut open: Open<'_>, watch: &Watch<'_>) -> Result<(), BuildError> {
+fn show(mut open: Open<'_>, watch: &Watch<'_>, shown: &mut Vec<String>) -> Result<(), BuildError> {
     open.publication.finish_part(watch.now_ms)?;
     if !(watch.may_publish)() {
         return Err(BuildError::Stopped);
     }
+    let app = open.publication.manifest().app.clone();
     open.publication.commit(watch.now_ms)?;
+    shown.push(app);
     Ok(())
 }
 

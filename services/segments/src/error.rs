@@ -105,12 +105,17 @@ fn rule_refused(problems: Vec<muster_rules::Problem>) -> Problem {
     };
     let detail = match &problems[..] {
         [] => "The rule is refused.".to_owned(),
-        [one] => format!("The rule is refused{}: {}.", place(one), one.detail),
+        [one] => format!("The rule is refused{}: {}", place(one), ended(&one.detail)),
         [first, rest @ ..] => {
             format!("The rule is refused{}: {}; and {} more.", place(first), first.detail, rest.len())
         }
     };
     Problem::new(kind, "rule_refused", detail).with_errors(fields(problems))
+}
+
+/// With a full stop, unless it ends in a question.
+fn ended(detail: &str) -> String {
+    if detail.ends_with(['?', '.']) { detail.to_owned() } else { format!("{detail}.") }
 }
 
 fn fields(problems: Vec<muster_rules::Problem>) -> Vec<FieldError> {

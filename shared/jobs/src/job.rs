@@ -132,12 +132,15 @@ pub struct Failure {
     /// Whatever belongs to this code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extra: Option<Value>,
+    /// What the job came to all the same; becomes its result.
+    #[serde(skip)]
+    pub result: Option<Value>,
 }
 
 impl Failure {
     /// A failure that would only repeat itself.
     pub fn new(code: &str, detail: impl Into<String>) -> Failure {
-        Failure { code: code.to_owned(), detail: detail.into(), retry: false, extra: None }
+        Failure { code: code.to_owned(), detail: detail.into(), retry: false, extra: None, result: None }
     }
 
     /// A failure that may pass: the job is tried again after a while, unless its attempts are used up.
@@ -164,6 +167,10 @@ impl Failure {
 
     pub fn with_extra(self, extra: Value) -> Failure {
         Failure { extra: Some(extra), ..self }
+    }
+
+    pub fn with_result(self, result: Value) -> Failure {
+        Failure { result: Some(result), ..self }
     }
 
     /// The cause of a job whose worker went silent `attempts` times.

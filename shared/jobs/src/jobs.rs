@@ -204,7 +204,7 @@ impl Jobs {
                 tasks.spawn(async move { queue.work(line, at_once, take, stop).await });
             }
         }
-        tasks.spawn(self.sweeper(runner.stations.keys().cloned().collect()).run(stop.clone()));
+        tasks.spawn(self.sweeper(runner, running.clone()).run(stop.clone()));
 
         shutdown.await;
         stop.cancel();
@@ -230,8 +230,15 @@ impl Jobs {
         Ok(Runner { db: self.db.clone(), settings: self.settings.clone(), stations, shutdown })
     }
 
-    fn sweeper(&self, kinds: Vec<String>) -> Sweeper {
-        Sweeper { db: self.db.clone(), queue: self.queue.clone(), settings: self.settings.clone(), kinds }
+    fn sweeper(&self, runner: Arc<Runner>, running: TaskTracker) -> Sweeper {
+        Sweeper {
+            db: self.db.clone(),
+            queue: self.queue.clone(),
+            settings: self.settings.clone(),
+            runner,
+            running,
+            rescued: Arc::default(),
+        }
     }
 
     /// Closes the queue's file; the database stays open for its owner.

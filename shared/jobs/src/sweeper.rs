@@ -1,22 +1,33 @@
-//! Once a second: whatever nobody takes care of gets a ticket, and what has used up its attempts ends.
+//! Once a second: whatever nobody takes care of gets a ticket, what has used up its attempts ends, and a
+//! job whose ticket lies about is run without it.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use muster_sql::Db;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::queue::{Line, Queue, Ticket};
+use crate::runner::Runner;
+use crate::store::Due;
 use crate::{Failure, JobsError, Settings, State, clock, instruments, store};
 
 /// Used tickets are removed every so many rounds.
 const ROUNDS_BETWEEN_TIDYING: u32 = 60;
+/// A job that waits longer than this, in seconds, is run whether or not the queue hands out its ticket.
+const OVERDUE_SECONDS: i64 = 5;
 
 pub(crate) struct Sweeper {
     pub db: Db,
     pub queue: Queue,
     pub settings: Settings,
-    /// Shown as idle when nothing of them waits or runs.
-    pub kinds: Vec<String>,
+    pub runner: Arc<Runner>,
+    pub running: TaskTracker,
+    /// Jobs taken without their tickets, until they have ended.
+    pub rescued: Arc<Mutex<HashSet<String>>>,
 }
 
 impl Sweeper {
@@ -37,7 +48,7 @@ impl Sweeper {
     async fn sweep(&self, now: DateTime<Utc>, tidy: bool) -> Result<(), JobsError> {
         self.bury_lost(now).await?;
         let load = store::load(&self.db).await?;
-        for kind in &self.kinds {
+        for kind in self.runner.stations.keys() {
             let of_kind = load.iter().filter(|line| &line.kind == kind);
             let (queued, running) = of_kind
                 .fold((0, 0), |(queued, running), line| (queued + line.queued, running + line.running));
@@ -70,6 +81,7 @@ impl Sweeper {
         if due.is_empty() {
             return Ok(());
         }
+        self.rescue(&line, &due, now);
         let waiting = self.queue.waiting(&line).await?;
         let room = self.settings.outstanding.saturating_sub(waiting.len());
         let missing = due.into_iter().filter(|job| !waiting.contains(&job.id)).take(room);
@@ -78,5 +90,24 @@ impl Sweeper {
             return Ok(());
         }
         self.queue.push(&line, tickets).await
+    }
+
+    /// The queue's workers have been seen to fall silent. Taking a job is guarded by its row, so one that
+    /// gets its ticket after all is not run twice.
+    fn rescue(&self, line: &Line, due: &[Due], now: DateTime<Utc>) {
+        let Some(station) = self.runner.stations.get(&line.kind) else { return };
+        let overdue = |job: &&Due| (now - job.created_at).num_seconds() >= OVERDUE_SECONDS;
+        for job in due.iter().filter(overdue).take(station.handler.concurrency()) {
+            let rescued = || self.rescued.lock().unwrap_or_else(PoisonError::into_inner);
+            if !rescued().insert(job.id.clone()) {
+                continue;
+            }
+            let (runner, line, id) = (self.runner.clone(), line.clone(), job.id.clone());
+            let done = self.rescued.clone();
+            self.running.spawn(async move {
+                runner.take(&id, &line.kind, line.priority).await;
+                done.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+            });
+        }
     }
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use muster_days::Ds;
+
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("{path}: {source}")]
@@ -12,6 +14,11 @@ pub enum StoreError {
     Damaged { path: PathBuf, what: String },
     #[error("{path} has format version {found}; this program reads up to {known}")]
     Newer { path: PathBuf, found: u32, known: u32 },
+    #[error("`{event}` of {ds}: the rows of one user add up past 64 bits; nothing of this app is published")]
+    TooLarge { event: String, ds: Ds },
+    /// The app's list of files is gone while its data are there: writing on would lose them.
+    #[error("{path} is missing while data files lie beside it: restore it from a backup")]
+    NoManifest { path: PathBuf },
     /// A bound of the format was met, e.g. more than 2^32 users in one bucket.
     #[error("the store can't hold this: {0}")]
     Full(String),

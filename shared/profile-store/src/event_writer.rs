@@ -88,7 +88,7 @@ impl EventPartWriter {
         self.rows.pv.push(pv);
         self.rows.measures.extend_from_slice(measures);
         if self.rows.keys.len() >= self.rows.fold_at {
-            self.rows.fold()?;
+            self.rows.fold().ok_or_else(|| too_large(&self.meta))?;
             self.rows.fold_at = (self.rows.keys.len() * 2).max(FOLD_AT);
         }
         Ok(())
@@ -100,7 +100,7 @@ impl EventPartWriter {
         if rows.keys.is_empty() {
             return Ok(());
         }
-        rows.fold()?;
+        rows.fold().ok_or_else(|| too_large(&self.meta))?;
         let mut starts = Vec::new();
         for (row, (tuple, _)) in rows.keys.iter().enumerate() {
             if row == 0 || rows.keys[row - 1].0 != *tuple {
@@ -115,12 +115,12 @@ impl EventPartWriter {
         for column in 0..=rows.stride {
             let bytes = encode_numbers((0..rows.keys.len()).map(|row| rows.number(column, row)));
             self.writer.section(Kind::PostingNumbers, bucket, column as i64, &bytes)?;
-            let sums = rows.user_sums(column)?;
+            let sums = rows.user_sums(column).ok_or_else(|| too_large(&self.meta))?;
             if column == 0 {
                 self.meta.users += sums.len() as u64;
                 self.meta.idle_users += sums.iter().filter(|(_, pv)| *pv == 0).count() as u64;
                 let total = sums.iter().try_fold(self.meta.pv, |sum, &(_, pv)| sum.checked_add(pv as u64));
-                self.meta.pv = total.ok_or_else(too_large)?;
+                self.meta.pv = total.ok_or_else(|| too_large(&self.meta))?;
                 self.writer.section(Kind::Pv, bucket, 0, &slices_of(&sums)?)?;
             } else {
                 self.writer.section(Kind::Measure, bucket, column as i64 - 1, &slices_of(&sums)?)?;
@@ -144,13 +144,13 @@ impl EventPartWriter {
     }
 }
 
-fn too_large() -> StoreError {
-    StoreError::Full("the sum of a user's day does not fit 64 bits".into())
+fn too_large(meta: &EventMeta) -> StoreError {
+    StoreError::TooLarge { event: meta.event.clone(), ds: meta.ds }
 }
 
-/// Fails only when the sum itself does not fit, whatever the order of the numbers.
-fn sum(numbers: impl Iterator<Item = i64>) -> Result<i64> {
-    i64::try_from(numbers.map(i128::from).sum::<i128>()).map_err(|_| too_large())
+/// None only when the sum itself does not fit, whatever the order of the numbers.
+fn sum(numbers: impl Iterator<Item = i64>) -> Option<i64> {
+    i64::try_from(numbers.map(i128::from).sum::<i128>()).ok()
 }
 
 impl Rows {
@@ -161,8 +161,8 @@ impl Rows {
         }
     }
 
-    /// Sorts by (tuple, ordinal) and adds up rows with equal keys.
-    fn fold(&mut self) -> Result<()> {
+    /// Sorts by (tuple, ordinal) and adds up rows with equal keys. None when a sum does not fit 64 bits.
+    fn fold(&mut self) -> Option<()> {
         let mut order: Vec<u32> = (0..self.keys.len() as u32).collect();
         order.sort_unstable_by_key(|&row| self.keys[row as usize]);
         let mut folded = Rows { stride: self.stride, fold_at: self.fold_at, ..Rows::default() };
@@ -175,15 +175,15 @@ impl Rows {
             }
         }
         *self = folded;
-        Ok(())
+        Some(())
     }
 
-    /// The column's sum per user over all tuples, by ordinal.
-    fn user_sums(&self, column: usize) -> Result<Vec<(u32, i64)>> {
+    /// The column's sum per user over all tuples, by ordinal. None when one does not fit 64 bits.
+    fn user_sums(&self, column: usize) -> Option<Vec<(u32, i64)>> {
         let rows = self.keys.iter().enumerate();
         let mut numbers: Vec<(u32, i64)> = rows.map(|(row, key)| (key.1, self.number(column, row))).collect();
         numbers.sort_unstable_by_key(|&(ordinal, _)| ordinal);
         let users = numbers.chunk_by(|a, b| a.0 == b.0);
-        users.map(|rows| Ok((rows[0].0, sum(rows.iter().map(|row| row.1))?))).collect()
+        users.map(|rows| Some((rows[0].0, sum(rows.iter().map(|row| row.1))?))).collect()
     }
 }

@@ -72,7 +72,9 @@ impl Store {
             return Ok(Some(snapshot.clone()));
         }
         // The manifest may be replaced between stamp and read: then the next call reads it again.
-        let Some(manifest) = Manifest::read(&path)? else { return Ok(None) };
+        let Some(manifest) = Manifest::read(&path)?.filter(|manifest| manifest.generation > 0) else {
+            return Ok(None);
+        };
         let previous = cached.as_ref().map(|(_, snapshot)| &**snapshot);
         let snapshot = Arc::new(Snapshot::new(&folder, manifest, previous)?);
         let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
@@ -80,7 +82,8 @@ impl Store {
         Ok(Some(snapshot))
     }
 
-    /// Every app with published data, by name.
+    /// Every app with published data, by name. One whose manifest can't be read is named in the log and
+    /// left out, so that it does not hide the others.
     pub fn apps(&self) -> Result<Vec<String>> {
         let mut apps = Vec::new();
         for entry in fs::read_dir(&self.apps).at(&self.apps)? {
@@ -89,8 +92,9 @@ impl Store {
                 continue;
             }
             let path = folder.join("manifest");
-            if let Some(manifest) = Manifest::read(&path)? {
-                apps.push(manifest.app);
+            match Manifest::read(&path) {
+                Ok(manifest) => apps.extend(manifest.filter(|it| it.generation > 0).map(|it| it.app)),
+                Err(error) => tracing::error!(%error, "an app is left out of the list"),
             }
         }
         apps.sort();

@@ -24,7 +24,7 @@ pub struct Manifest {
     pub app: String,
     /// Fixed for the life of the app: a user's bucket is hash(user) mod buckets.
     pub buckets: u32,
-    /// Goes up by one with every publication.
+    /// Goes up by one with every publication; 0 before the first, when there is nothing to see yet.
     pub generation: u64,
     /// Oldest first; a bucket's ordinals run on from file to file.
     pub users: Vec<UsersEntry>,

@@ -52,8 +52,7 @@ impl Publication {
         let lock_path = folder.join("lock");
         let lock = File::options().create(true).append(true).open(&lock_path).at(&lock_path)?;
         lock.lock().at(&lock_path)?;
-        let manifest =
-            Manifest::read(&folder.join("manifest"))?.unwrap_or_else(|| Manifest::new(app, buckets));
+        let manifest = read_or_begin(folder, app, buckets)?;
         remove_strays(folder, &manifest)?;
         let files: Result<Vec<UsersFile>> = manifest
             .users
@@ -248,6 +247,23 @@ impl Publication {
         }
         Ok(self.manifest.generation)
     }
+}
+
+/// An app gets its manifest, of generation 0 and not yet shown, before its first data file: a folder with
+/// data and no manifest has lost it, and tidying it would lose the data as well.
+fn read_or_begin(folder: &Path, app: &str, buckets: u32) -> Result<Manifest> {
+    let path = folder.join("manifest");
+    if let Some(manifest) = Manifest::read(&path)? {
+        return Ok(manifest);
+    }
+    for entry in fs::read_dir(folder).at(folder)? {
+        if entry.at(folder)?.file_name().to_string_lossy().ends_with(".mst") {
+            return Err(StoreError::NoManifest { path });
+        }
+    }
+    let manifest = Manifest::new(app, buckets);
+    manifest.replace(&path)?;
+    Ok(manifest)
 }
 
 fn file_name(prefix: &str) -> String {

@@ -1,5 +1,7 @@
 //! Log lines on standard error, as text for people or JSON for machines.
 
+use std::io::IsTerminal;
+
 use serde::Deserialize;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -42,7 +44,10 @@ pub enum LogsError {
 pub fn init_logs(settings: &LogSettings) -> Result<(), LogsError> {
     let filter = parse(&settings.filter)?;
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match settings.format {
-        LogFormat::Text => fmt::layer().with_writer(std::io::stderr).boxed(),
+        LogFormat::Text => {
+            let colours = std::io::stderr().is_terminal();
+            fmt::layer().with_ansi(colours).with_writer(std::io::stderr).boxed()
+        }
         LogFormat::Json => fmt::layer().json().flatten_event(true).with_writer(std::io::stderr).boxed(),
     };
     tracing_subscriber::registry().with(lines.with_filter(filter)).try_init()?;

@@ -65,7 +65,14 @@ fn guarded<T, E: std::fmt::Display>(
 ) -> Result<T, ReadError> {
     let corrupt = |detail: String| ReadError::Corrupt { place: place.to_owned(), detail };
     match catch_unwind(AssertUnwindSafe(step)) {
-        Ok(outcome) => outcome.map_err(|err| corrupt(err.to_string())),
+        Ok(outcome) => outcome.map_err(|err| match err.to_string() {
+            // The library's words for a codec that is not built in.
+            text if text.contains("Disabled feature at compile time") => ReadError::Unsupported(
+                "the file's compression is not supported: write it with snappy, gzip, zstd, lz4 or none"
+                    .into(),
+            ),
+            text => corrupt(text),
+        }),
         Err(_) => Err(corrupt("its content contradicts itself".into())),
     }
 }

@@ -102,11 +102,17 @@ impl Import {
                 counts.read,
                 limit.share() * 100.0
             );
-            return Err(Failure::new("reject_limit_exceeded", detail).with_extra(result));
+            return Err(Failure::new("reject_limit_exceeded", detail)
+                .with_extra(result.clone())
+                .with_result(result));
         }
         let apps: Vec<String> = staged.apps.iter().map(|app| app.app.clone()).collect();
         let parts = staged.parts.len();
-        self.build(staged)?;
+        let mut shown = Vec::new();
+        if let Err(failure) = self.build(staged, &mut shown) {
+            result["apps_published"] = json!(shown);
+            return Err(failure.with_result(result));
+        }
         let published = counts.read - rejected;
         instruments::rows(&self.payload.kind, published, rejected);
         result["rows_published"] = published.into();
@@ -150,7 +156,8 @@ impl Import {
         Ok((counts, staging.finish().map_err(Failure::internal)?))
     }
 
-    fn build(&self, staged: Staged) -> Result<(), Failure> {
+    /// `shown` tells which apps were published, those before a failure too.
+    fn build(&self, staged: Staged, shown: &mut Vec<String>) -> Result<(), Failure> {
         let runtime = tokio::runtime::Handle::current();
         let watch = Watch {
             stopped: &|| self.run.stopped(),
@@ -159,8 +166,11 @@ impl Import {
             progress: &|share| self.run.progress(READING + (1.0 - READING) * share),
             now_ms: chrono::Utc::now().timestamp_millis(),
         };
-        build(&self.store, staged, &watch).map_err(|error| match error {
+        build(&self.store, staged, &watch, shown).map_err(|error| match error {
             BuildError::Stopped => Failure::stopped(),
+            BuildError::Store(error @ StoreError::TooLarge { .. }) => {
+                Failure::new("sum_too_large", error.to_string())
+            }
             BuildError::Store(StoreError::Full(what)) => Failure::new("store_full", what),
             error => Failure::internal(error),
         })

@@ -40,7 +40,7 @@ impl FromStr for Format {
 impl Format {
     pub fn content_type(self) -> &'static str {
         match self {
-            Format::Ndjson => "application/x-ndjson",
+            Format::Ndjson => "application/x-ndjson; charset=utf-8",
             Format::Csv => "text/csv; charset=utf-8",
         }
     }

@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path, Query};
-use muster_http::{Caller, Page, PageQuery, Problem, Role};
+use muster_http::{Caller, Kind, Page, PageQuery, Problem, Role};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -76,6 +76,7 @@ pub(super) async fn find(segments: &Segments, app: &str, id: &str) -> Result<Coh
     params(("app" = String, Path), ("id" = String, Path)),
     responses(
         (status = 204, description = "It is deleted"),
+        (status = 409, description = "A segment uses it", body = muster_http::ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such cohort", body = muster_http::ProblemBody, content_type = "application/problem+json"),
     ),
 )]
@@ -86,6 +87,12 @@ pub async fn delete(
 ) -> Result<HttpResponse, Problem> {
     let (app, id) = path.into_inner();
     caller.require(&app, Role::Segment)?;
+    find(&segments, &app, &id).await?;
+    let users = store::segments_with_cohort(&segments.db, &app, &id).await?;
+    if !users.is_empty() {
+        let detail = "Segments use this cohort in their rules; change or delete these first.";
+        return Err(Problem::new(Kind::Conflict, "cohort_in_use", detail).with("segments", users));
+    }
     if !store::remove_cohort(&segments.db, &app, &id).await? {
         return Err(Error::NotFound("such cohort").into());
     }

@@ -4,7 +4,9 @@ mod cohorts;
 mod segments;
 
 pub use cohorts::{NewCohort, cohort, cohort_of_job, cohorts, insert_cohort, last_cohort, remove_cohort};
-pub use segments::{SegmentRow, change, create, delete, segment, segments, version, versions};
+pub use segments::{
+    SegmentRow, change, create, delete, segment, segments, segments_with_cohort, version, versions,
+};
 
 use chrono::{DateTime, Utc};
 

@@ -165,3 +165,13 @@ pub async fn versions(
     };
     rows.into_iter().map(version).collect()
 }
+
+/// Segments whose newest rule names the cohort.
+pub async fn segments_with_cohort(db: &Db, app: &str, cohort: &str) -> Result<Vec<String>, Error> {
+    // The rule is canonical JSON, and an id is letters, digits and `_`: only `_` means something to LIKE.
+    let named = format!("%{{\"cohort\":\"{}\"}}%", cohort.replace('_', "!_"));
+    let query = "SELECT s.id FROM segment s \
+         JOIN segment_version v ON v.segment_id = s.id AND v.version = s.version \
+         WHERE s.app_id = ? AND s.deleted_at IS NULL AND v.rule LIKE ? ESCAPE '!' ORDER BY s.id";
+    Ok(sqlx::query_scalar(query).bind(app).bind(named).fetch_all(db.pool()).await?)
+}

@@ -7,5 +7,5 @@ mod writes;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use reads::{due, find, is_due, load, lost, page};
+pub(crate) use reads::{Due, due, find, is_due, load, lost, page};
 pub(crate) use writes::{Ending, bury, cancel, claim, finish, hand_back, insert, renew};

@@ -116,10 +116,12 @@ pub(crate) async fn finish(
         .bind(Json(result))
         .bind(now),
         Ending::Failed(failure) => sqlx::query(
-            "UPDATE job SET state = 'failed', error = ?, finished_at = ?, claim = NULL, lease_until = NULL
+            "UPDATE job SET state = 'failed', error = ?, result = ?, finished_at = ?,
+                            claim = NULL, lease_until = NULL
              WHERE id = ? AND claim = ? AND state = 'running'",
         )
         .bind(Json(failure))
+        .bind(failure.result.as_ref().map(Json))
         .bind(now),
         Ending::Again(failure, not_before) => sqlx::query(
             "UPDATE job SET state = 'queued', progress = 0, error = ?, not_before = ?,
