@@ -204,3 +204,40 @@ async fn a_killed_process_leaves_its_job_to_the_next() {
     let finished = std::fs::read_to_string(harness.folder.path().join("finished")).unwrap();
     assert_eq!(finished, "attempt 2\n");
 }
+
+/// The queue's workers have been seen to fall silent for good, with the ticket lying there.
+#[tokio::test]
+async fn a_job_whose_ticket_is_never_handed_out_runs_all_the_same() {
+    let harness = Harness::new().await;
+    let made = harness.enqueue("quick", json!({})).await;
+    let queue = open_queue(&harness).await;
+    let far = sqlx::query("UPDATE Jobs SET run_at = 32503680000").execute(&queue).await.unwrap();
+    assert_eq!(far.rows_affected(), 1, "the ticket waits, for ever");
+    let workers = harness.work(vec![quick("quick")]);
+    let done = harness.until(&made.id, State::Done).await;
+    assert_eq!(done.attempt, 1);
+    workers.stop().await;
+}
+
+#[tokio::test]
+async fn a_queue_that_is_locked_again_and_again_stops_no_job() {
+    let harness = Harness::new().await;
+    let workers = harness.work(vec![quick("quick")]);
+    let queue = open_queue(&harness).await;
+    for n in 0..8_u64 {
+        let lock = queue.begin_with("BEGIN IMMEDIATE").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(300 + n * 137 % 900)).await;
+        lock.rollback().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50 + n * 71 % 400)).await;
+    }
+    let made = harness.enqueue("quick", json!({})).await;
+    harness.until(&made.id, State::Done).await;
+    workers.stop().await;
+}
+
+async fn open_queue(harness: &Harness) -> sqlx::SqlitePool {
+    let file = harness.folder.path().join("queue.db");
+    let options =
+        sqlx::sqlite::SqliteConnectOptions::new().filename(file).busy_timeout(Duration::from_secs(10));
+    sqlx::SqlitePool::connect_with(options).await.unwrap()
+}
