@@ -56,7 +56,7 @@ async fn visible(
         let wanted = size - items.len() as u32;
         let part = jobs.list(filter, cursor.as_deref(), wanted).await.map_err(Problem::internal)?;
         looked += part.items.len();
-        items.extend(part.items.into_iter().filter(|job| sees(caller, job)));
+        items.extend(part.items.into_iter().filter(|job| caller.sees(job.app_id.as_deref(), &job.owner)));
         cursor = part.next;
         if cursor.is_none() || items.len() == size as usize || looked >= LOOKED_THROUGH {
             return Ok(Page { items, next: cursor });
@@ -93,11 +93,6 @@ pub async fn cancel(gate: Data<Gate>, caller: Caller, id: Path<String>) -> Resul
 /// The job, when there is one and the caller may see it.
 pub async fn seen(jobs: &Jobs, caller: &Caller, id: &str) -> Result<Job, Problem> {
     let job = jobs.get(id).await.map_err(Problem::internal)?;
-    job.filter(|job| sees(caller, job)).ok_or_else(|| Problem::not_found("such job"))
-}
-
-/// A job is seen by who asked for it and by who has its app; one without an app also by administrators
-/// of all apps.
-fn sees(caller: &Caller, job: &Job) -> bool {
-    job.owner == caller.id || caller.is_root() || job.app_id.as_deref().is_some_and(|app| caller.may(app))
+    job.filter(|job| caller.sees(job.app_id.as_deref(), &job.owner))
+        .ok_or_else(|| Problem::not_found("such job"))
 }

@@ -1,7 +1,7 @@
 //! Says whether a user is in a cohort, and why.
 
 use muster_evaluator::Evidence;
-use muster_profile_store::{Directory, Place};
+use muster_profile_store::Place;
 use muster_rules::Universe;
 use serde_json::{Value, json};
 
@@ -31,23 +31,16 @@ pub fn membership(segments: &Segments, cohort: &Cohort, user: &str) -> Result<Me
     let file = segments.profiles.cohort(&cohort.app_id, &cohort.id)?;
     let file = file.ok_or_else(|| Error::Inside(format!("the file of {} is missing", cohort.id)))?;
     answer.member = file.members(place.bucket)?.is_some_and(|members| members.contains(place.ordinal));
-    match why(segments, cohort, place, snapshot.directory(), &mut answer) {
+    match why(segments, cohort, place, &mut answer) {
         // The rule no longer fits the data: the cohort still stands, only its reasons can't be told.
         Err(Error::Rule(_)) => Ok(answer),
         result => result.map(|()| answer),
     }
 }
 
-fn why(
-    segments: &Segments,
-    cohort: &Cohort,
-    place: Place,
-    directory: &Directory,
-    answer: &mut Membership,
-) -> Result<(), Error> {
+fn why(segments: &Segments, cohort: &Cohort, place: Place, answer: &mut Membership) -> Result<(), Error> {
     let rule = parse(segments, cohort.rule.to_string().as_bytes(), "")?;
     let prepared = Prepared::open(segments, &cohort.app_id, &rule, "")?;
-    debug_assert!(directory.buckets() > place.bucket);
     let explanation = prepared.bound.explain(place)?;
     let name = match &prepared.bound.plan().universe {
         Universe::All => "all".to_owned(),
