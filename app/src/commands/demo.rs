@@ -80,7 +80,9 @@ async fn show_all(args: &DemoArgs, client: &Client) -> Result<(), Failure> {
     let first = first_lines(&ids)?;
     told.say(|| format!("  {}", first.join("\n  ")));
     told.json(|| json!({"ids": exported.ids, "bytes": exported.bytes, "file": ids.display().to_string()}));
-    told.say(|| go_on(client, &segment, &cohort, first.first()));
+    if !args.once {
+        told.say(|| go_on(client, &segment, &cohort, first.first()));
+    }
     Ok(())
 }
 

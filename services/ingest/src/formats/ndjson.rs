@@ -233,7 +233,7 @@ fn day(time: Option<&RawValue>, zone: Tz) -> Result<Ds, Bad> {
         Scalar::Null => return Err(refused("empty")),
         Scalar::Text(text) => DateTime::parse_from_rfc3339(&text).ok().map(|time| time.to_utc()),
         Scalar::Number(raw) => match raw.parse::<i64>() {
-            Ok(millis) if millis.abs() < LIKELY_SECONDS => return Err(refused(SECONDS)),
+            Ok(millis) if LIKELY_SECONDS.contains(&millis) => return Err(refused(SECONDS)),
             millis => millis.ok().and_then(DateTime::<Utc>::from_timestamp_millis),
         },
         Scalar::Boolean(_) => None,
@@ -246,10 +246,9 @@ fn day(time: Option<&RawValue>, zone: Tz) -> Result<Ds, Bad> {
 }
 
 const NOT_A_TIME: &str = "neither RFC 3339 with an offset nor an integer of milliseconds since 1970";
-const SECONDS: &str =
-    "looks like seconds since 1970: write milliseconds, or RFC 3339 for a day before March 1973";
-/// 100,000,000,000 milliseconds end in March 1973; as many seconds are of the years after 5000.
-const LIKELY_SECONDS: i64 = 100_000_000_000;
+const SECONDS: &str = "looks like seconds since 1970: write milliseconds, or RFC 3339 with an offset";
+/// As seconds the years 2001 to 2286, as milliseconds three months of 1970 that nobody means.
+const LIKELY_SECONDS: std::ops::Range<i64> = 1_000_000_000..10_000_000_000;
 /// 1969-12-31 and 10000-01-02, in seconds: a day on either side of what a data day may be.
 const EARLIEST: i64 = -86_400;
 const LATEST: i64 = 253_402_387_200;

@@ -100,6 +100,8 @@ fn a_bad_event_is_refused_by_itself() {
     {
         refused(&with("time", bad), "time", "not between the years 1970 and 9999");
     }
+    let seconds = "looks like seconds since 1970: write milliseconds, or RFC 3339 with an offset";
+    refused(&with("time", "1772964000"), "time", seconds);
     refused(&with("time", "null"), "time", "empty");
     refused(&with("app_id", "\"forbidden\""), "app_id", "not an app that this import may write to");
     refused(&with("event", "\"\""), "event", "empty");

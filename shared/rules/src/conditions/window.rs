@@ -37,7 +37,7 @@ pub(crate) fn read(reader: &mut Reader, fields: Fields, at: &At) -> Option<Windo
         Some("last_days") => last_days(reader, fields.get("last_days")?, &at.key("last_days")),
         Some("days_ago") => days_ago(reader, fields.get("days_ago")?, &at.key("days_ago")),
         Some(_) => {
-            let detail = "`to` alone is no window: add `from`, or give the rule an `as_of`";
+            let detail = "`to` alone is no window: add `from`, or give the rule an `as_of` in its place";
             reader.problems.push(&at.key("to"), codes::BAD_WINDOW, detail);
             None
         }
