@@ -327,7 +327,7 @@ fn a_sum_that_fits_is_kept_whatever_the_order_of_its_rows() {
     }
     for rows in [[("/a", i64::MAX), ("/a", 1)], [("/a", i64::MIN), ("/b", -1)]] {
         let error = amounts(&store, &rows).unwrap_err();
-        assert!(matches!(error, StoreError::Full(_)), "{error}");
+        assert!(matches!(error, StoreError::TooLarge { .. }), "{error}");
     }
     let snapshot = store.snapshot(APP).unwrap().unwrap();
     assert_eq!(snapshot.manifest().generation, 5, "what does not fit changes nothing");
