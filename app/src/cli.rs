@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{bench, cohort, demo, estimate, export, import, job, key, segment, serve, why};
+use crate::commands::{
+    bench, cohort, demo, estimate, export, import, job, key, migrate, segment, serve, why,
+};
 use crate::failure::Failure;
 
 /// User profiles and audience segments whose numbers you can trust.
@@ -39,6 +41,8 @@ enum Command {
     Job(job::JobArgs),
     /// Create, list and revoke API keys, in the data folder itself
     Key(key::KeyArgs),
+    /// Bring the tables of the database up to date
+    Migrate(migrate::MigrateArgs),
     /// Measure estimates, imports and exports on synthetic data
     Bench(bench::BenchArgs),
 }
@@ -47,7 +51,7 @@ impl Cli {
     /// Whether the answers, and so the errors too, are for a program to read.
     pub fn json(&self) -> bool {
         match &self.command {
-            None | Some(Command::Serve(_)) => false,
+            None | Some(Command::Serve(_) | Command::Migrate(_)) => false,
             Some(Command::Demo(args)) => args.json,
             Some(Command::Import(args)) => args.client.json,
             Some(Command::Estimate(args)) => args.client.json,
@@ -74,6 +78,7 @@ impl Cli {
             Some(Command::Export(args)) => export::run(args).await,
             Some(Command::Job(args)) => job::run(args).await,
             Some(Command::Key(args)) => key::run(args).await,
+            Some(Command::Migrate(args)) => migrate::run(args).await,
             Some(Command::Bench(args)) => bench::run(args).await,
         }
     }
@@ -120,6 +125,7 @@ mod tests {
             "muster export --app shop coh_1 --format csv -o ids.csv",
             "muster job watch job_1",
             "muster key create --data d --apps * --roles read,segment",
+            "muster migrate --config c.toml",
             "muster bench --users 10000 --seconds 1",
         ] {
             check(line, true);

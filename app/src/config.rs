@@ -2,6 +2,7 @@
 //! operator's that says what differs, and the command line on top.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use muster_days::Tz;
 use muster_ingest::rejects::RejectLimit;
-use muster_telemetry::LogSettings;
+use muster_jobs::QueueAt;
+use muster_sql::Server;
+use muster_telemetry::{LogSettings, TraceSettings};
 use serde::Deserialize;
 
 use crate::commands::serve::ServeArgs;
@@ -25,6 +28,9 @@ pub struct Config {
     pub listen: SocketAddr,
     pub roles: Vec<Role>,
     pub log: LogSettings,
+    pub telemetry: TraceSettings,
+    pub database: DatabaseConfig,
+    pub queue: QueueConfig,
     pub jobs: JobsConfig,
     pub ingest: IngestConfig,
     pub segments: SegmentsConfig,
@@ -41,11 +47,42 @@ pub enum Role {
     Segments,
 }
 
+/// Where results and metadata are.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseConfig {
+    /// Empty: SQLite in the data folder. It holds a password.
+    pub url: String,
+    pub connections: u32,
+}
+
+/// Where jobs wait, and where gateways agree on quotas.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueueConfig {
+    /// Empty: SQLite in the data folder. It may hold a password.
+    pub url: String,
+    pub prefix: String,
+}
+
+impl fmt::Debug for DatabaseConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DatabaseConfig").field("connections", &self.connections).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for QueueConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueueConfig").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JobsConfig {
     pub lease_seconds: u64,
     pub max_attempts: u32,
+    pub share: usize,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -66,6 +103,11 @@ pub struct SegmentsConfig {
 }
 
 impl Config {
+    /// What the commands that work without a server need: where things are.
+    pub fn of(data: Option<PathBuf>, config: Option<PathBuf>) -> anyhow::Result<Config> {
+        Config::read(&ServeArgs { data, config, ..ServeArgs::default() })
+    }
+
     /// Default, file and command line, in this order.
     pub fn read(args: &ServeArgs) -> anyhow::Result<Config> {
         let mut table: toml::Table = DEFAULT.parse().context("the embedded configuration")?;
@@ -85,21 +127,62 @@ impl Config {
         if !args.roles.is_empty() {
             config.roles = args.roles.iter().map(|name| role(name)).collect::<anyhow::Result<_>>()?;
         }
+        config.read_environment();
         config.check()?;
         Ok(config)
+    }
+
+    /// What may be secret need not lie in a file.
+    fn read_environment(&mut self) {
+        let say = |name: &str, setting: &mut String| {
+            if let Ok(value) = std::env::var(name) {
+                *setting = value;
+            }
+        };
+        say("MUSTER_DATABASE_URL", &mut self.database.url);
+        say("MUSTER_QUEUE_URL", &mut self.queue.url);
+        say("OTEL_EXPORTER_OTLP_ENDPOINT", &mut self.telemetry.endpoint);
+    }
+
+    /// The database server, when one is named.
+    pub fn server(&self) -> anyhow::Result<Option<Server>> {
+        if self.database.url.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Server::new(&self.database.url, self.database.connections)?))
+    }
+
+    pub fn queue_at(&self) -> anyhow::Result<QueueAt> {
+        if self.queue.url.is_empty() {
+            return Ok(QueueAt::File(self.data.join("queue.db")));
+        }
+        Ok(QueueAt::redis(&self.queue.url, &self.queue.prefix)?)
     }
 
     fn check(&self) -> anyhow::Result<()> {
         if self.roles.is_empty() {
             bail!("a process without a role does nothing: name one of gateway, labels, ingest, segments");
         }
-        if self.jobs.lease_seconds == 0 || self.jobs.max_attempts == 0 {
-            bail!("jobs.lease_seconds and jobs.max_attempts are at least 1");
+        if self.jobs.lease_seconds == 0 || self.jobs.max_attempts == 0 || self.jobs.share == 0 {
+            bail!("jobs.lease_seconds, jobs.max_attempts and jobs.share are at least 1");
         }
+        if self.database.connections == 0 {
+            bail!("database.connections is at least 1");
+        }
+        if !(0.0..=1.0).contains(&self.telemetry.sample) {
+            bail!("telemetry.sample is a share from 0 to 1");
+        }
+        self.server()?;
         if self.ingest.memory_mb == 0 || self.ingest.concurrency == 0 || self.segments.concurrency == 0 {
             bail!("ingest.memory_mb, ingest.concurrency and segments.concurrency are at least 1");
         }
         self.ingest_settings().map(drop)
+    }
+
+    /// What a collector of traces calls this process.
+    pub fn service_name(&self) -> String {
+        let names: Vec<String> = self.roles.iter().map(|role| format!("{role:?}").to_lowercase()).collect();
+        format!("muster-{}", names.join("-"))
     }
 
     pub fn has(&self, role: Role) -> bool {
@@ -110,6 +193,7 @@ impl Config {
         muster_jobs::Settings {
             lease: Duration::from_secs(self.jobs.lease_seconds),
             max_attempts: self.jobs.max_attempts,
+            share: self.jobs.share,
             ..muster_jobs::Settings::default()
         }
     }
@@ -185,6 +269,9 @@ mod tests {
             "[ingest]\nreject_limit = 2.0",
             "[ingest]\ntime_zone = 'Mars/Base'",
             "[jobs]\nlease_seconds = 0",
+            "[database]\nurl = 'postgres://host/muster'",
+            "[database]\nurl = 'mysql://host'",
+            "[telemetry]\nsample = 2.0",
             "roles = []",
             "roles = ['cook']",
             "[gateway]\nspeed = 1",

@@ -22,13 +22,14 @@ pub struct Running {
 /// Serves until Ctrl-C or SIGTERM.
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let config = Config::read(&args)?;
-    muster_telemetry::init_logs(&config.log)?;
+    let traces = muster_telemetry::init(&config.log, &config.telemetry, &config.service_name())?;
     let mut running = start_with(config).await?;
     let ended = tokio::select! {
         ended = running.tasks.join_next() => ended,
         () = told_to_stop() => None,
     };
     let stopped = running.stop().await;
+    tokio::task::spawn_blocking(move || traces.flush()).await?;
     match ended {
         Some(early) => early.context("a part of the server fell over")?.and(stopped),
         None => stopped,

@@ -37,8 +37,8 @@ impl Parts {
                 .create(folder)
                 .with_context(|| format!("can't make {}", folder.display()))?;
         }
-        let db = Db::open(&data.join("muster.db")).await.context("can't open the database")?;
-        let jobs = Jobs::new(db.clone(), &data.join("queue.db"), config.job_settings()).await?;
+        let db = open_database(config).await?;
+        let jobs = Jobs::new(db.clone(), &config.queue_at()?, config.job_settings()).await?;
         let store = Arc::new(Store::open(&data.join("store"))?);
         let segments = Segments {
             db: db.clone(),
@@ -85,4 +85,13 @@ impl Parts {
         self.jobs.close().await;
         self.db.close().await;
     }
+}
+
+/// The database that the configuration names: a server, or a file in the data folder.
+pub async fn open_database(config: &Config) -> anyhow::Result<Db> {
+    let opened = match config.server()? {
+        Some(server) => Db::connect(&server).await,
+        None => Db::open(&config.data.join("muster.db")).await,
+    };
+    opened.context("can't open the database")
 }

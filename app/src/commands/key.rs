@@ -1,7 +1,7 @@
-//! `muster key`: API keys, made and ended in the data folder itself. It needs no server, so the first key
+//! `muster key`: API keys, made and ended in the database itself. It needs no server, so the first key
 //! of a server that will not start without one can be made.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand};
@@ -10,9 +10,11 @@ use muster_http::{Apps, Role};
 use muster_sql::Db;
 use serde_json::json;
 
+use crate::config::Config;
 use crate::failure::Failure;
 use crate::show;
 use crate::show::table::Table;
+use crate::wiring::open_database;
 
 const PAGE: u32 = 1000;
 const ROLES: [Role; 5] = [Role::Read, Role::Segment, Role::Import, Role::Export, Role::Admin];
@@ -20,8 +22,11 @@ const ROLES: [Role; 5] = [Role::Read, Role::Segment, Role::Import, Role::Export,
 #[derive(Debug, Clone, Args)]
 pub struct KeyArgs {
     /// Data folder of the server
-    #[arg(long, global = true, env = "MUSTER_DATA", default_value = "./muster-data", value_name = "DIR")]
-    pub data: PathBuf,
+    #[arg(long, global = true, env = "MUSTER_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Configuration file of the server; it may name a database server
+    #[arg(long, global = true, env = "MUSTER_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Print JSON, and nothing else
     #[arg(long, global = true)]
     pub json: bool,
@@ -65,21 +70,22 @@ fn role(text: &str) -> Result<Role, String> {
 }
 
 pub async fn run(args: KeyArgs) -> Result<(), Failure> {
-    let db = open(&args.data, matches!(args.action, Action::Create { .. })).await?;
+    let config = Config::of(args.data.clone(), args.config.clone())?;
+    let db = open(&config, matches!(args.action, Action::Create { .. })).await?;
     let done = act(&db, &args).await;
     db.close().await;
     done
 }
 
 /// Only making a key may make the folder: a mistyped one would otherwise list no keys, and be there.
-async fn open(data: &Path, make: bool) -> Result<Db, Failure> {
-    let file = data.join("muster.db");
-    if make {
+async fn open(config: &Config, make: bool) -> Result<Db, Failure> {
+    let data = &config.data;
+    if config.server()?.is_none() && make {
         std::fs::create_dir_all(data)?;
-    } else if !file.exists() {
+    } else if config.server()?.is_none() && !data.join("muster.db").exists() {
         return Err(Failure::usage(format!("there is no data folder at {}", data.display())));
     }
-    Ok(Db::open(&file).await.map_err(anyhow::Error::from)?)
+    Ok(open_database(config).await?)
 }
 
 async fn act(db: &Db, args: &KeyArgs) -> Result<(), Failure> {

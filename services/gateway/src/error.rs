@@ -3,6 +3,7 @@
 use std::io;
 
 use muster_http::{Kind, Problem};
+use muster_jobs::JobsError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
@@ -31,6 +32,12 @@ impl From<sqlx::Error> for GatewayError {
     }
 }
 
+/// What the jobs' tables answered, for a caller.
+pub fn jobs_problem(err: JobsError) -> Problem {
+    let away = err.is_away();
+    Problem::of_store(err, away)
+}
+
 impl From<GatewayError> for Problem {
     fn from(err: GatewayError) -> Self {
         match err {
@@ -41,7 +48,10 @@ impl From<GatewayError> for Problem {
                 "invalid_cursor",
                 "The cursor is not one that this list gave out.",
             ),
-            other => Problem::internal(other),
+            other => {
+                let away = matches!(&other, GatewayError::Sql(error) if error.is_away());
+                Problem::of_store(other, away)
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::clock;
 use crate::error::GatewayError;
 use crate::gateway::{Gate, Gateway, Opened};
 use crate::middleware::{govern, observe};
+use crate::operations::once::RENEW_EVERY;
 use crate::{routes, store};
 
 const UPKEEP_EVERY: Duration = Duration::from_secs(60);
@@ -30,7 +31,7 @@ pub async fn run(
 ) -> Result<(), GatewayError> {
     let address = listener.local_addr()?;
     let loopback = address.ip().to_canonical().is_loopback();
-    if !loopback && !store::keys::any_valid(gateway.db.pool()).await? {
+    if !loopback && !store::keys::any_valid(&gateway.db).await? {
         return Err(GatewayError::NoKeys(address));
     }
     let keyless = loopback && !gateway.settings.require_keys;
@@ -42,7 +43,8 @@ pub async fn run(
 
     let mut background = JoinSet::new();
     background.spawn(muster_telemetry::upkeep(gate.metrics.clone()));
-    background.spawn(upkeep(gate));
+    background.spawn(upkeep(gate.clone()));
+    background.spawn(stay(gate));
     let handle = server.handle();
     let stopped = async {
         shutdown.await;
@@ -75,6 +77,17 @@ fn start(opened: Opened, listener: TcpListener) -> std::io::Result<Server> {
         server = server.workers(workers.get());
     }
     Ok(server.listen(listener)?.run())
+}
+
+/// Shows the other gateways that this one lives.
+async fn stay(gate: Data<Gate>) {
+    let mut tick = tokio::time::interval(RENEW_EVERY);
+    loop {
+        tick.tick().await;
+        if let Err(err) = gate.once.renew(clock::now_ms()).await {
+            tracing::warn!(error = %err, "the leases of running requests could not be renewed");
+        }
+    }
 }
 
 /// Forgets what is no longer needed, now and then.

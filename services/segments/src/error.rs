@@ -49,6 +49,16 @@ impl From<serde_json::Error> for Error {
 }
 
 impl Error {
+    /// Whether the database could not be reached.
+    fn is_away(&self) -> bool {
+        match self {
+            Error::Sql(error) => muster_sql::is_away(error),
+            Error::Database(error) => error.is_away(),
+            Error::Jobs(error) => error.is_away(),
+            _ => false,
+        }
+    }
+
     /// Whether the data were replaced while they were opened: a new snapshot may do better.
     pub fn is_stale(&self) -> bool {
         matches!(self, Error::Store(error) if error.is_missing())
@@ -73,7 +83,10 @@ impl From<Error> for Problem {
             Error::Stopped => {
                 Problem::new(Kind::Unavailable, "stopped", "The evaluation was stopped.").retry_after(1)
             }
-            error => Problem::internal(error),
+            error => {
+                let away = error.is_away();
+                Problem::of_store(error, away)
+            }
         }
     }
 }

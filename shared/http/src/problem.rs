@@ -137,6 +137,18 @@ impl Problem {
         )
     }
 
+    /// 503 `database_away`; `err` is for the log.
+    fn away(err: impl fmt::Display) -> Self {
+        tracing::warn!(error = %err, "the database can't be reached");
+        let detail = "The database can't be reached at the moment. Try again shortly.";
+        Problem::new(Kind::Unavailable, "database_away", detail).retry_after(1)
+    }
+
+    /// What a store answered: 503 when it can't be reached, else 500.
+    pub fn of_store(err: impl fmt::Display, away: bool) -> Self {
+        if away { Problem::away(err) } else { Problem::internal(err) }
+    }
+
     /// 404 with code `not_found`; `what` names the thing: "this job".
     pub fn not_found(what: impl fmt::Display) -> Self {
         Problem::new(Kind::NotFound, "not_found", format!("There is no {what}."))

@@ -17,6 +17,13 @@ pub enum JobsError {
     TwoHandlers(String),
 }
 
+impl JobsError {
+    /// Whether the database could not be reached: a moment later the same may hold.
+    pub fn is_away(&self) -> bool {
+        matches!(self, JobsError::Sql(error) if error.is_away())
+    }
+}
+
 impl From<sqlx::Error> for JobsError {
     fn from(error: sqlx::Error) -> JobsError {
         JobsError::Sql(error.into())

@@ -30,12 +30,22 @@ pub struct Job {
     pub error: Option<Failure>,
     /// What its handler answered.
     pub result: Option<Value>,
+    /// The W3C `traceparent` of the request that made it.
+    #[serde(skip)]
+    pub trace: Option<String>,
     pub created_at: DateTime<Utc>,
     pub started_at: Option<DateTime<Utc>>,
     pub finished_at: Option<DateTime<Utc>>,
     /// While queued: how many jobs of its kind go first. Not filled in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<u64>,
+}
+
+impl Job {
+    /// Whose share of the workers it takes: its app, or, where it names none, its owner.
+    pub(crate) fn party(&self) -> &str {
+        self.app_id.as_deref().unwrap_or(&self.owner)
+    }
 }
 
 /// What a job is made from.

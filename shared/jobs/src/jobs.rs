@@ -1,7 +1,6 @@
 //! The face of this crate: enqueue, look, cancel, work.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,12 +12,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use ulid::{Generator, Ulid};
 
-use crate::queue::{Line, Queue, Take, Ticket};
+use crate::queue::{Line, Queue, QueueAt, Take, Ticket};
 use crate::runner::{Runner, Station};
 use crate::slots::Slots;
 use crate::sweeper::Sweeper;
 use crate::{Handler, Job, JobsError, NewJob, Priority, Settings, State, clock, instruments, store};
 
+/// So many of a party's jobs of one kind have tickets at once.
+pub(crate) const TICKETS_OF_PARTY: usize = 16;
 /// How often [`Jobs::changes`] looks at the row.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
@@ -68,8 +69,8 @@ pub struct Load {
 }
 
 impl Jobs {
-    /// `queue` is the queue's own file; it is made when it is missing, and losing it loses no job.
-    pub async fn new(db: Db, queue: &Path, settings: Settings) -> Result<Jobs, JobsError> {
+    /// Losing what `queue` names, or finding it empty, loses no job.
+    pub async fn new(db: Db, queue: &QueueAt, settings: Settings) -> Result<Jobs, JobsError> {
         let queue = Queue::open(queue, settings.poll_every).await?;
         Ok(Jobs { db, queue, settings, ids: Arc::new(Mutex::new(Generator::new())) })
     }
@@ -90,6 +91,7 @@ impl Jobs {
             payload: new.payload,
             error: None,
             result: None,
+            trace: muster_telemetry::traceparent(),
             created_at: now,
             started_at: None,
             finished_at: None,
@@ -112,6 +114,12 @@ impl Jobs {
 
     async fn push_ticket(&self, job: &Job) -> Result<(), JobsError> {
         let line = Line { kind: job.kind.clone(), priority: job.priority };
+        // A flood of one app must not stand before the jobs of others: what it has beyond a few waits as
+        // rows, and each of its jobs that ends calls in the next.
+        let enough = TICKETS_OF_PARTY + 1;
+        if store::unfinished_of(&self.db, job.party(), &job.kind, enough).await? >= enough {
+            return Ok(());
+        }
         if self.queue.waiting_count(&line).await? >= self.settings.outstanding {
             return Ok(());
         }
@@ -227,7 +235,8 @@ impl Jobs {
                 return Err(JobsError::TwoHandlers(kind));
             }
         }
-        Ok(Runner { db: self.db.clone(), settings: self.settings.clone(), stations, shutdown })
+        let (db, queue, settings) = (self.db.clone(), self.queue.clone(), self.settings.clone());
+        Ok(Runner { db, queue, settings, stations, shutdown })
     }
 
     fn sweeper(&self, runner: Arc<Runner>, running: TaskTracker) -> Sweeper {
@@ -239,6 +248,11 @@ impl Jobs {
             running,
             rescued: Arc::default(),
         }
+    }
+
+    /// Whether the queue answers. Without it jobs still run, only later: their rows bring them back.
+    pub async fn ping_queue(&self) -> Result<(), JobsError> {
+        self.queue.ping().await
     }
 
     /// Closes the queue's file; the database stays open for its owner.

@@ -21,5 +21,6 @@ mod sweeper;
 pub use error::JobsError;
 pub use job::{Failure, Job, NewJob, Priority, State};
 pub use jobs::{Cancel, Filter, JobPage, Jobs, Load};
+pub use queue::QueueAt;
 pub use run::{Handler, Run};
 pub use settings::Settings;

@@ -11,12 +11,14 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, MissedTickBehavior, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::queue::{Line, Queue, Ticket};
 use crate::slots::Slots;
-use crate::store::{self, Ending};
-use crate::{Failure, Handler, JobsError, Priority, Run, Settings, State, clock, instruments};
+use crate::store::{self, Due, Ending};
+use crate::{Failure, Handler, Job, JobsError, Priority, Run, Settings, State, clock, instruments};
 
 pub(crate) struct Runner {
     pub db: Db,
+    pub queue: Queue,
     pub settings: Settings,
     pub stations: HashMap<String, Station>,
     pub shutdown: CancellationToken,
@@ -60,12 +62,9 @@ impl Runner {
     async fn place(&self, station: &Station, id: &str, priority: Priority) -> Option<OwnedSemaphorePermit> {
         let _door = station.slots.door(priority).await;
         // A stale or doubled ticket must not keep a good one waiting behind it.
-        match store::is_due(&self.db, id, clock::now()).await {
+        match self.has_turn(id, &station.handler).await {
             Ok(true) => {}
-            Ok(false) => {
-                tracing::debug!(job = id, "ticket without a job to run");
-                return None;
-            }
+            Ok(false) => return None,
             Err(error) => {
                 tracing::error!(job = id, %error, "no look at a job; its row brings it back");
                 return None;
@@ -74,6 +73,38 @@ impl Runner {
         tokio::select! {
             place = station.slots.take(priority) => Some(place),
             () = self.shutdown.cancelled() => None,
+        }
+    }
+
+    /// Whether the job could run now, and its app is not yet at its share while another one waits. What is
+    /// turned away here is called in when a job of the same app ends, or by the sweeper.
+    async fn has_turn(&self, id: &str, handler: &Arc<dyn Handler>) -> Result<bool, JobsError> {
+        let (now, kind) = (clock::now(), handler.kind());
+        let Some(party) = store::party_of_due(&self.db, id, now).await? else {
+            tracing::debug!(job = id, "ticket without a job to run");
+            return Ok(false);
+        };
+        if store::running_of(&self.db, &party, kind, now).await? < self.settings.share {
+            return Ok(true);
+        }
+        Ok(!store::others_wait(&self.db, &party, kind).await?)
+    }
+
+    /// Tickets for the party's next jobs. Too many do no harm; without any the sweeper sees to them.
+    async fn call_next(&self, ended: &Job) {
+        let line = Line { kind: ended.kind.clone(), priority: ended.priority };
+        let of = (ended.kind.as_str(), ended.priority);
+        let next = store::due_of(&self.db, ended.party(), of, clock::now(), self.settings.share).await;
+        let called = match next {
+            Ok(next) if next.is_empty() => return,
+            Ok(next) => {
+                let ticket = |job: Due| Ticket { job: job.id, since: job.created_at };
+                self.queue.push(&line, next.into_iter().map(ticket).collect()).await
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = called {
+            tracing::warn!(%error, "no ticket for an app's next job; the sweeper will push one");
         }
     }
 
@@ -88,6 +119,9 @@ impl Runner {
             Answer::Void => tracing::info!(job = job.id, "job was cancelled or lost while it ran"),
             Answer::GoBack => self.hand_back(&run).await,
             Answer::StillBusy => tracing::warn!(job = job.id, "job did not stop in time; its lease will end"),
+        }
+        if !self.shutdown.is_cancelled() {
+            self.call_next(job).await;
         }
     }
 

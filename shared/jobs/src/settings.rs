@@ -16,6 +16,8 @@ pub struct Settings {
     pub poll_every: Duration,
     /// How long a job that was told to stop may take to do so.
     pub grace: Duration,
+    /// How many jobs of one kind an app may have running, in all processes, while another app waits.
+    pub share: usize,
     /// At most about this many tickets wait in one line of the queue; the other jobs wait as rows.
     pub outstanding: usize,
 }
@@ -32,6 +34,7 @@ impl Default for Settings {
             sweep_every: Duration::from_secs(1),
             poll_every: Duration::from_millis(200),
             grace: Duration::from_secs(10),
+            share: 2,
             outstanding: 1000,
         }
     }

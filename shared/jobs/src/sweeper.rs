@@ -10,10 +10,11 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::jobs::TICKETS_OF_PARTY;
 use crate::queue::{Line, Queue, Ticket};
 use crate::runner::Runner;
 use crate::store::Due;
-use crate::{Failure, JobsError, Settings, State, clock, instruments, store};
+use crate::{Failure, JobsError, Priority, Settings, State, clock, instruments, store};
 
 /// Used tickets are removed every so many rounds.
 const ROUNDS_BETWEEN_TIDYING: u32 = 60;
@@ -58,7 +59,10 @@ impl Sweeper {
             self.push_missing(Line { kind: line.kind, priority: line.priority }, now).await?;
         }
         if tidy {
-            self.queue.tidy(now).await?;
+            let kinds = self.runner.stations.keys();
+            let lines =
+                kinds.flat_map(|kind| Priority::ALL.map(|priority| Line { kind: kind.clone(), priority }));
+            self.queue.tidy(&lines.collect::<Vec<_>>(), now).await?;
         }
         Ok(())
     }
@@ -77,7 +81,8 @@ impl Sweeper {
     /// A ticket for each job that could run and has none waiting, as far as the line has room. A job
     /// whose ticket was taken a moment ago may get a second one, which its claim then makes worthless.
     async fn push_missing(&self, line: Line, now: DateTime<Utc>) -> Result<(), JobsError> {
-        let due = store::due(&self.db, &line.kind, line.priority, now, self.settings.outstanding).await?;
+        let most = (TICKETS_OF_PARTY, self.settings.outstanding);
+        let due = store::due(&self.db, &line.kind, line.priority, now, most).await?;
         if due.is_empty() {
             return Ok(());
         }

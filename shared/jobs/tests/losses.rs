@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use harness::{Harness, endless, handler, open, quick, settings, short_lease, until};
 use muster_jobs::{Failure, Settings, State};
+use muster_real_servers::split;
+use muster_sql::on;
 use serde_json::json;
 
 /// Set for the processes that these tests start to be killed: the folder to work in.
@@ -17,13 +19,11 @@ const FOLDER: &str = "MUSTER_JOBS_TEST_FOLDER";
 #[tokio::test]
 async fn a_row_without_a_ticket_runs() {
     let harness = Harness::new().await;
-    sqlx::query(
-        "INSERT INTO job (id, owner, kind, priority, payload, state, max_attempts, not_before, created_at)
-         VALUES ('job_lost', 'local', 'quick', 1, '{}', 'queued', 3, 0, 0)",
-    )
-    .execute(harness.db.pool())
-    .await
-    .unwrap();
+    let insert =
+        "INSERT INTO job (id, owner, party, kind, priority, payload, state, max_attempts, not_before,
+                          created_at)
+         VALUES ('job_lost', 'local', 'local', 'quick', 1, '{}', 'queued', 3, 0, 0)";
+    on!(&harness.db, pool => sqlx::query(insert).execute(pool).await.map(drop).unwrap());
     let workers = harness.work(vec![quick("quick")]);
     harness.until("job_lost", State::Done).await;
     workers.stop().await;
@@ -52,6 +52,9 @@ async fn the_queues_file_may_vanish_while_the_process_is_down() {
     }
     harness.jobs.close().await;
     harness.db.close().await;
+    if split() {
+        return; // `redis.rs` loses a Redis.
+    }
     for file in ["queue.db", "queue.db-wal", "queue.db-shm"] {
         std::fs::remove_file(harness.folder.path().join(file)).ok();
     }
@@ -126,7 +129,7 @@ async fn a_job_that_outlives_many_leases_runs_once() {
 async fn a_job_whose_workers_all_died_is_given_up_with_a_cause() {
     let harness = Harness::new().await;
     let job = harness.enqueue("deadly", json!({})).await;
-    let silent = "UPDATE job SET state = 'running', claim = 'dead', attempt = 3, lease_until = 1,
+    let silent = "UPDATE job SET state = 'running', claim = 'dead', attempt = max_attempts, lease_until = 1,
                                  error = '{\"code\":\"worker_lost\",\"detail\":\"before\"}' WHERE id = ?";
     harness.meddle(silent, &job.id).await;
     let workers = harness.work(vec![quick("deadly")]);
@@ -165,6 +168,7 @@ impl Process {
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "process_to_be_killed"])
             .env(FOLDER, folder)
+            .envs(muster_real_servers::environment())
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
@@ -208,6 +212,9 @@ async fn a_killed_process_leaves_its_job_to_the_next() {
 /// The queue's workers have been seen to fall silent for good, with the ticket lying there.
 #[tokio::test]
 async fn a_job_whose_ticket_is_never_handed_out_runs_all_the_same() {
+    if split() {
+        return; // Meddles with the queue's file.
+    }
     let harness = Harness::new().await;
     let made = harness.enqueue("quick", json!({})).await;
     let queue = open_queue(&harness).await;
@@ -221,6 +228,9 @@ async fn a_job_whose_ticket_is_never_handed_out_runs_all_the_same() {
 
 #[tokio::test]
 async fn a_queue_that_is_locked_again_and_again_stops_no_job() {
+    if split() {
+        return; // Meddles with the queue's file.
+    }
     let harness = Harness::new().await;
     let workers = harness.work(vec![quick("quick")]);
     let queue = open_queue(&harness).await;

@@ -1,50 +1,50 @@
 //! The SQL database: opening it, bringing its tables up to date, and telling its errors apart.
 //!
-//! Every table has one writer, the crate that names it in its own store module. Timestamps are
-//! stored as whole milliseconds since the epoch, ids as text.
+//! Two dialects, one set of queries: SQLite when Muster runs embedded, MySQL's (MySQL, MariaDB, TiDB) in
+//! a deployment. A query is written once, in the store module of the crate that owns the table, and
+//! [`on!`] runs it on whichever pool is open. Every table has one writer. Timestamps are stored as whole
+//! milliseconds since the epoch, ids as text.
 
+mod db;
 mod error;
+mod mysql;
 mod sqlite;
 
-pub use error::{SqlError, is_unique_violation};
+pub use db::{Db, Pool, Tx};
+pub use error::{SqlError, is_away, is_unique_violation};
+pub use mysql::{Server, migrate};
 pub use sqlite::{Durability, open_file};
 
-use std::path::Path;
-
-use sqlx::{Sqlite, SqlitePool, Transaction};
-
-/// The tables of the embedded database.
-static TABLES: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/sqlite");
-
-/// The database that holds results and metadata. Clones share one pool.
-#[derive(Clone, Debug)]
-pub struct Db {
-    pool: SqlitePool,
-}
-
-impl Db {
-    /// Opens the file, makes it when it is missing, and brings its tables up to date. Whatever a
-    /// committed statement wrote survives a crash of the process and of the machine.
-    pub async fn open(path: &Path) -> Result<Db, SqlError> {
-        let pool = open_file(path, Durability::Full, &TABLES).await?;
-        Ok(Db { pool })
-    }
-
-    /// For single statements and reads. Several writes that belong together go through [`Db::begin`].
-    pub fn pool(&self) -> &SqlitePool {
-        &self.pool
-    }
-
-    /// A transaction that will write.
-    ///
-    /// It takes the write lock at once and waits for it in line. Reading first and asking for the lock
-    /// later would fail without waiting whenever another writer came in between.
-    pub async fn begin(&self) -> Result<Transaction<'static, Sqlite>, SqlError> {
-        Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
-    }
-
-    /// Ends every connection; what is still in the write-ahead log is folded into the file.
-    pub async fn close(&self) {
-        self.pool.close().await;
-    }
+/// Runs a query on the pool of a [`Db`], or on the connection of a [`Tx`], whichever dialect it speaks.
+///
+/// The body is compiled once for each dialect, so it must hold for both: `?` for parameters, no
+/// `RETURNING`, no upsert, no `IGNORE`. What it answers must not name the dialect: take `rows_affected()`
+/// inside.
+///
+/// ```
+/// # async fn doc(db: &muster_sql::Db) -> sqlx::Result<u64> {
+/// let done = muster_sql::on!(db, pool => sqlx::query("DELETE FROM audit").execute(pool).await?.rows_affected());
+/// # Ok(done)
+/// # }
+/// ```
+#[macro_export]
+macro_rules! on {
+    (tx $tx:expr, $connection:ident => $body:expr) => {
+        match $tx {
+            $crate::Tx::Lite(transaction) => {
+                let $connection = &mut **transaction;
+                $body
+            }
+            $crate::Tx::My(transaction) => {
+                let $connection = &mut **transaction;
+                $body
+            }
+        }
+    };
+    ($db:expr, $pool:ident => $body:expr) => {
+        match $db.pool() {
+            $crate::Pool::Lite($pool) => $body,
+            $crate::Pool::My($pool) => $body,
+        }
+    };
 }

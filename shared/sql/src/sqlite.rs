@@ -46,7 +46,10 @@ pub async fn open_file(
     // SQLite locks single statements, not a whole migration: two starting processes would both apply it.
     let _alone = lock(path.with_extension("lock")).await?;
     let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await?;
-    migrations.run(&pool).await.map_err(|source| SqlError::Migrate { path: path.to_owned(), source })?;
+    migrations
+        .run(&pool)
+        .await
+        .map_err(|source| SqlError::Migrate { what: path.display().to_string(), source })?;
     Ok(pool)
 }
 

@@ -3,9 +3,12 @@
 use std::io::IsTerminal;
 
 use serde::Deserialize;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
+
+use crate::trace::{self, TraceSettings, Traces};
 
 /// How a log line is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -38,10 +41,14 @@ pub enum LogsError {
     Filter { filter: String, source: tracing_subscriber::filter::ParseError },
     #[error("this process logs already: {0}")]
     Twice(#[from] tracing_subscriber::util::TryInitError),
+    #[error("traces can't be sent: {0}")]
+    Traces(#[from] opentelemetry_otlp::ExporterBuildError),
 }
 
-/// Starts logging, once per process.
-pub fn init_logs(settings: &LogSettings) -> Result<(), LogsError> {
+/// Starts logging and, when a collector is named, tracing, once per process. `service` is what the
+/// collector calls this process.
+pub fn init(logs: &LogSettings, traces: &TraceSettings, service: &str) -> Result<Traces, LogsError> {
+    let settings = logs;
     let filter = parse(&settings.filter)?;
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match settings.format {
         LogFormat::Text => {
@@ -50,8 +57,12 @@ pub fn init_logs(settings: &LogSettings) -> Result<(), LogsError> {
         }
         LogFormat::Json => fmt::layer().json().flatten_event(true).with_writer(std::io::stderr).boxed(),
     };
-    tracing_subscriber::registry().with(lines.with_filter(filter)).try_init()?;
-    Ok(())
+    let (traces, tracer) = trace::start(traces, service)?;
+    // Our own spans only: the exporter's HTTP client must not trace itself.
+    let ours = filter_fn(|meta| meta.is_span() && meta.target().starts_with("muster"));
+    let spans = tracer.map(|tracer| tracing_opentelemetry::layer().with_tracer(tracer).with_filter(ours));
+    tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans).try_init()?;
+    Ok(traces)
 }
 
 fn parse(filter: &str) -> Result<EnvFilter, LogsError> {

@@ -215,7 +215,7 @@ async fn record(gate: &Gate, call: &Call, answered: &Answer) {
         status: answered.status().as_u16().into(),
         request_id: call.request_id.clone(),
     };
-    if let Err(err) = audit::insert(gate.db.pool(), &row).await {
+    if let Err(err) = audit::insert(&gate.db, &row).await {
         tracing::error!(error = %err, "a write is missing in the audit trail");
     }
 }

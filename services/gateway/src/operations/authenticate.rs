@@ -38,7 +38,7 @@ impl Authority {
         if let Some(caller) = self.recall(&hash, now) {
             return Ok(caller);
         }
-        let row = store::by_hash(self.db.pool(), &hash).await.map_err(GatewayError::from)?;
+        let row = store::by_hash(&self.db, &hash).await.map_err(GatewayError::from)?;
         let Some(row) = row else {
             self.known().remove(&hash);
             return Err(Problem::new(Kind::Unauthorized, "invalid_key", "This API key is not valid."));
@@ -64,7 +64,7 @@ impl Authority {
         if row.last_used.is_some_and(|last| now - last < TOUCH_MS) {
             return Ok(());
         }
-        Ok(store::touch(self.db.pool(), &row.id, now).await.map_err(GatewayError::from)?)
+        Ok(store::touch(&self.db, &row.id, now).await.map_err(GatewayError::from)?)
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<String, Known>> {

@@ -96,19 +96,19 @@ pub async fn create(db: &Db, new: NewKey, now: i64) -> Result<CreatedKey, Gatewa
         revoked_at: None,
         last_used: None,
     };
-    store::insert(db.pool(), &row).await?;
+    store::insert(db, &row).await?;
     Ok(CreatedKey { key: row.into(), secret })
 }
 
 /// Up to `size` keys in order of creation, revoked ones too; `cursor` is `next` of the page before.
 pub async fn list(db: &Db, size: u32, cursor: Option<&str>) -> Result<Page<Key>, GatewayError> {
-    let rows = store::list(db.pool(), cursor.unwrap_or(""), size + 1).await?;
+    let rows = store::list(db, cursor.unwrap_or(""), size + 1).await?;
     Ok(Page::cut(rows, size, |row| row.id.clone()).map(Key::from))
 }
 
 /// Ends a key. It stays in the list; a running server refuses it within seconds.
 pub async fn revoke(db: &Db, id: &str, now: i64) -> Result<(), GatewayError> {
-    match store::revoke(db.pool(), id, now).await? {
+    match store::revoke(db, id, now).await? {
         true => Ok(()),
         false => Err(GatewayError::UnknownKey(id.to_owned())),
     }
@@ -181,18 +181,18 @@ mod tests {
     #[tokio::test]
     async fn the_secret_is_shown_once_and_stored_nowhere() {
         let folder = tempfile::tempdir().unwrap();
-        let db = Db::open(&folder.path().join("muster.db")).await.unwrap();
+        let db = muster_real_servers::database(folder.path()).await;
         let made = create(&db, new("ci", &["a"], &[Role::Read]), 1_000).await.unwrap();
         assert_eq!(made.secret.len(), 3 + 64);
 
-        let row = store::by_hash(db.pool(), &hash(&made.secret)).await.unwrap().unwrap();
+        let row = store::by_hash(&db, &hash(&made.secret)).await.unwrap().unwrap();
         assert_eq!(row.id, made.key.id);
         assert!(!format!("{row:?}").contains(&made.secret[3..]));
         assert_eq!(list(&db, 10, None).await.unwrap().items, std::slice::from_ref(&made.key));
 
         revoke(&db, &made.key.id, 2_000).await.unwrap();
         revoke(&db, &made.key.id, 3_000).await.unwrap();
-        assert!(store::by_hash(db.pool(), &hash(&made.secret)).await.unwrap().is_none());
+        assert!(store::by_hash(&db, &hash(&made.secret)).await.unwrap().is_none());
         let listed = list(&db, 10, None).await.unwrap().items.remove(0);
         assert_eq!(listed.revoked_at.as_deref(), Some("1970-01-01T00:00:02.000Z"));
         assert!(matches!(revoke(&db, "key_none", 1).await, Err(GatewayError::UnknownKey(_))));

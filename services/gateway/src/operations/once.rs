@@ -1,12 +1,15 @@
 //! A request with an `Idempotency-Key` happens once: the first one runs, and whoever sends it again gets
 //! the same answer.
 
+use std::time::Duration;
+
 use muster_http::{Kind, Problem};
 use muster_sql::Db;
 use ulid::Ulid;
 
 use crate::error::GatewayError;
 use crate::store::idempotency as store;
+use crate::store::idempotency::Holder;
 pub use crate::store::idempotency::{Kept, Key};
 
 const KEY_LIMIT: usize = 255;
@@ -14,6 +17,10 @@ const KEY_LIMIT: usize = 255;
 pub const KEPT_LIMIT: usize = 1 << 20;
 /// Somebody is bound to win a race for a key within this many rounds.
 const ROUNDS: usize = 5;
+/// A request whose gateway gave no sign of life for so long may be taken over by another.
+const LEASE_MS: i64 = 15_000;
+/// How often a gateway gives that sign.
+pub const RENEW_EVERY: Duration = Duration::from_secs(4);
 
 /// What to do with a request that carries a key.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,9 +53,9 @@ impl Once {
     }
 
     async fn race(&self, key: &Key, fingerprint: &str, now: i64) -> Result<Turn, OnceError> {
-        let pool = self.db.pool();
+        let pool = &self.db;
         for _ in 0..ROUNDS {
-            if store::claim(pool, key, fingerprint, &self.instance, now).await? {
+            if store::claim(pool, key, fingerprint, self.holder(now), now).await? {
                 return Ok(Turn::Run);
             }
             // A row can be released between the two statements; then the next round claims it.
@@ -64,27 +71,36 @@ impl Once {
                     body: row.body.unwrap_or_default(),
                 }));
             }
-            if row.instance == self.instance {
+            if row.instance == self.instance || row.lease_until > now {
                 return Err(OnceError::Running);
             }
-            if store::take_over(pool, key, &row.instance, &self.instance, now).await? {
+            if store::take_over(pool, key, self.holder(now), now).await? {
                 return Ok(Turn::Run);
             }
         }
         Err(OnceError::Running)
     }
 
+    fn holder(&self, now: i64) -> Holder<'_> {
+        Holder { instance: &self.instance, lease_until: now + LEASE_MS }
+    }
+
+    /// Says that this gateway lives, and with it the requests that it runs.
+    pub async fn renew(&self, now: i64) -> Result<(), GatewayError> {
+        Ok(store::renew(&self.db, self.holder(now)).await?)
+    }
+
     pub async fn keep(&self, key: &Key, kept: &Kept) -> Result<(), GatewayError> {
-        Ok(store::finish(self.db.pool(), key, &self.instance, kept).await?)
+        Ok(store::finish(&self.db, key, &self.instance, kept).await?)
     }
 
     pub async fn release(&self, key: &Key) -> Result<(), GatewayError> {
-        Ok(store::release(self.db.pool(), key, &self.instance).await?)
+        Ok(store::release(&self.db, key, &self.instance).await?)
     }
 
     /// Forgets answers that are older than promised.
     pub async fn sweep(&self, now: i64) -> Result<u64, GatewayError> {
-        Ok(store::delete_before(self.db.pool(), now - self.keep_ms, &self.instance).await?)
+        Ok(store::delete_before(&self.db, now - self.keep_ms, now).await?)
     }
 }
 
@@ -115,7 +131,7 @@ impl From<OnceError> for Problem {
                 "The first request with this `Idempotency-Key` is still running.",
             )
             .retry_after(1),
-            OnceError::Sql(err) => Problem::internal(err),
+            OnceError::Sql(err) => GatewayError::from(err).into(),
         }
     }
 }
@@ -144,7 +160,7 @@ mod tests {
 
     async fn database() -> (tempfile::TempDir, Db) {
         let folder = tempfile::tempdir().unwrap();
-        let db = Db::open(&folder.path().join("muster.db")).await.unwrap();
+        let db = muster_real_servers::database(folder.path()).await;
         (folder, db)
     }
 
@@ -183,7 +199,11 @@ mod tests {
         let (_folder, db) = database().await;
         let (dead, next) = (Once::new(db.clone(), 24), Once::new(db, 24));
         dead.begin(&key("a"), "f", 1).await.unwrap();
-        assert_eq!(next.begin(&key("a"), "f", 2).await, Ok(Turn::Run));
+        assert_eq!(refusal(&next, "f").await, "idempotency_key_running", "the first may still live");
+        let later = 1 + LEASE_MS;
+        dead.renew(2).await.unwrap();
+        assert!(next.begin(&key("a"), "f", later).await.is_err(), "it gave a sign of life");
+        assert_eq!(next.begin(&key("a"), "f", later + 1).await, Ok(Turn::Run));
         assert_eq!(refusal(&next, "f").await, "idempotency_key_running");
         // A zombie's answer does not count any more.
         dead.keep(&key("a"), &kept()).await.unwrap();
@@ -197,6 +217,7 @@ mod tests {
         once.begin(&key("a"), "f", 0).await.unwrap();
         once.keep(&key("a"), &kept()).await.unwrap();
         once.begin(&key("b"), "f", 0).await.unwrap();
+        once.renew(DAY).await.unwrap();
         assert_eq!(once.sweep(DAY).await.unwrap(), 0, "less than a day is never configured");
         assert_eq!(once.sweep(DAY + 1).await.unwrap(), 1, "what still runs stays");
         assert_eq!(once.begin(&key("a"), "f", DAY).await, Ok(Turn::Run));

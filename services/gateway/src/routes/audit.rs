@@ -54,7 +54,6 @@ pub async fn list(
 ) -> Result<Json<Page<AuditEntry>>, Problem> {
     caller.require_root()?;
     let size = page.size()?;
-    let rows =
-        store::list(gate.db.pool(), page.cursor.as_deref(), size + 1).await.map_err(GatewayError::from)?;
+    let rows = store::list(&gate.db, page.cursor.as_deref(), size + 1).await.map_err(GatewayError::from)?;
     Ok(Json(Page::cut(rows, size, |row| row.id.clone()).map(AuditEntry::from)))
 }

@@ -6,6 +6,7 @@ use muster_jobs::{Cancel, Filter, Job, Jobs, State};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use crate::error::jobs_problem;
 use crate::gateway::Gate;
 
 /// The most jobs that one page looks through for a caller who may see only some of them.
@@ -54,7 +55,7 @@ async fn visible(
     let mut looked = 0;
     loop {
         let wanted = size - items.len() as u32;
-        let part = jobs.list(filter, cursor.as_deref(), wanted).await.map_err(Problem::internal)?;
+        let part = jobs.list(filter, cursor.as_deref(), wanted).await.map_err(jobs_problem)?;
         looked += part.items.len();
         items.extend(part.items.into_iter().filter(|job| caller.sees(job.app_id.as_deref(), &job.owner)));
         cursor = part.next;
@@ -80,7 +81,7 @@ pub async fn cancel(gate: Data<Gate>, caller: Caller, id: Path<String>) -> Resul
     if job.owner != caller.id && !writes {
         caller.require_role(Role::Admin)?;
     }
-    match gate.jobs.cancel(&id).await.map_err(Problem::internal)? {
+    match gate.jobs.cancel(&id).await.map_err(jobs_problem)? {
         Cancel::Cancelled(job) => Ok(Json(job)),
         Cancel::AlreadyFinished(_) => {
             let detail = "This job has ended; there is nothing left to cancel.";
@@ -92,7 +93,7 @@ pub async fn cancel(gate: Data<Gate>, caller: Caller, id: Path<String>) -> Resul
 
 /// The job, when there is one and the caller may see it.
 pub async fn seen(jobs: &Jobs, caller: &Caller, id: &str) -> Result<Job, Problem> {
-    let job = jobs.get(id).await.map_err(Problem::internal)?;
+    let job = jobs.get(id).await.map_err(jobs_problem)?;
     job.filter(|job| caller.sees(job.app_id.as_deref(), &job.owner))
         .ok_or_else(|| Problem::not_found("such job"))
 }

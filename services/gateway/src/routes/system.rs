@@ -37,7 +37,7 @@ pub async fn readyz(gate: Data<Gate>) -> Result<&'static str, Problem> {
     if *gate.stopping.borrow() {
         return Err(unready("server", "it is stopping"));
     }
-    check("database", async { sqlx::query("SELECT 1").execute(gate.db.pool()).await.map(drop) }).await?;
+    check("database", gate.db.ping()).await?;
     for (name, ready) in &gate.ready {
         check(name, ready()).await?;
     }

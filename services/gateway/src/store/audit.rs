@@ -1,6 +1,7 @@
 //! Table `audit`: one row per write that a known caller tried.
 
-use sqlx::{FromRow, SqlitePool};
+use muster_sql::{Db, on};
+use sqlx::FromRow;
 
 #[derive(Debug, Clone, FromRow)]
 pub struct AuditRow {
@@ -14,10 +15,10 @@ pub struct AuditRow {
     pub request_id: String,
 }
 
-pub async fn insert(pool: &SqlitePool, row: &AuditRow) -> sqlx::Result<()> {
+pub async fn insert(db: &Db, row: &AuditRow) -> sqlx::Result<()> {
     let sql = "INSERT INTO audit (id, at, caller, app_id, method, route, status, request_id) \
                VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
-    sqlx::query(sql)
+    on!(db, pool => sqlx::query(sql)
         .bind(&row.id)
         .bind(row.at)
         .bind(&row.caller)
@@ -27,15 +28,13 @@ pub async fn insert(pool: &SqlitePool, row: &AuditRow) -> sqlx::Result<()> {
         .bind(row.status)
         .bind(&row.request_id)
         .execute(pool)
-        .await?;
+        .await
+        .map(drop)?);
     Ok(())
 }
 
 /// Up to `count` rows, newest first, older than the one named `before`.
-pub async fn list(pool: &SqlitePool, before: Option<&str>, count: u32) -> sqlx::Result<Vec<AuditRow>> {
-    sqlx::query_as("SELECT * FROM audit WHERE id < COALESCE(?, '~') ORDER BY id DESC LIMIT ?")
-        .bind(before)
-        .bind(count)
-        .fetch_all(pool)
-        .await
+pub async fn list(db: &Db, before: Option<&str>, count: u32) -> sqlx::Result<Vec<AuditRow>> {
+    let sql = "SELECT * FROM audit WHERE id < COALESCE(?, '~') ORDER BY id DESC LIMIT ?";
+    on!(db, pool => sqlx::query_as(sql).bind(before).bind(i64::from(count)).fetch_all(pool).await)
 }

@@ -1,6 +1,7 @@
 //! Table `idempotency`: what was asked with which `Idempotency-Key`, and what was answered.
 
-use sqlx::{FromRow, SqlitePool};
+use muster_sql::{Db, is_unique_violation, on};
+use sqlx::FromRow;
 
 /// Names a row: a key belongs to its caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub struct Key {
 pub struct Row {
     pub fingerprint: String,
     pub instance: String,
+    /// While the request runs, it is its instance's until then.
+    pub lease_until: i64,
     /// None while the request runs.
     pub status: Option<i64>,
     pub content_type: Option<String>,
@@ -20,48 +23,67 @@ pub struct Row {
     pub body: Option<Vec<u8>>,
 }
 
+/// The process that runs a request, and until when nobody else may take it over.
+#[derive(Debug, Clone, Copy)]
+pub struct Holder<'a> {
+    pub instance: &'a str,
+    pub lease_until: i64,
+}
+
 /// Claims the key for a request that starts now; false when the key has a row already.
 pub async fn claim(
-    pool: &SqlitePool,
+    db: &Db,
     key: &Key,
     fingerprint: &str,
-    instance: &str,
+    holder: Holder<'_>,
     now: i64,
 ) -> sqlx::Result<bool> {
-    let sql = "INSERT INTO idempotency (caller, request_key, fingerprint, instance, created_at) \
-               VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
-    let done = sqlx::query(sql)
+    let sql = "INSERT INTO idempotency (caller, request_key, fingerprint, instance, lease_until, created_at) \
+               VALUES (?, ?, ?, ?, ?, ?)";
+    let inserted = on!(db, pool => sqlx::query(sql)
         .bind(&key.caller)
         .bind(&key.request_key)
         .bind(fingerprint)
-        .bind(instance)
+        .bind(holder.instance)
+        .bind(holder.lease_until)
         .bind(now)
         .execute(pool)
-        .await?;
-    Ok(done.rows_affected() == 1)
-}
-
-pub async fn get(pool: &SqlitePool, key: &Key) -> sqlx::Result<Option<Row>> {
-    sqlx::query_as("SELECT * FROM idempotency WHERE caller = ? AND request_key = ?")
-        .bind(&key.caller)
-        .bind(&key.request_key)
-        .fetch_optional(pool)
         .await
+        .map(drop));
+    match inserted {
+        Ok(()) => Ok(true),
+        Err(error) if is_unique_violation(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
-/// Takes an unfinished row over from `from`; false when somebody else was faster.
-pub async fn take_over(pool: &SqlitePool, key: &Key, from: &str, to: &str, now: i64) -> sqlx::Result<bool> {
-    let sql = "UPDATE idempotency SET instance = ?, created_at = ? \
-               WHERE caller = ? AND request_key = ? AND instance = ? AND status IS NULL";
-    let done = sqlx::query(sql)
-        .bind(to)
+pub async fn get(db: &Db, key: &Key) -> sqlx::Result<Option<Row>> {
+    let sql = "SELECT * FROM idempotency WHERE caller = ? AND request_key = ?";
+    on!(db, pool => sqlx::query_as(sql).bind(&key.caller).bind(&key.request_key).fetch_optional(pool).await)
+}
+
+/// Takes an unfinished row over whose lease has ended; false when somebody else was faster.
+pub async fn take_over(db: &Db, key: &Key, holder: Holder<'_>, now: i64) -> sqlx::Result<bool> {
+    let sql = "UPDATE idempotency SET instance = ?, lease_until = ?, created_at = ? \
+               WHERE caller = ? AND request_key = ? AND lease_until <= ? AND status IS NULL";
+    let done = on!(db, pool => sqlx::query(sql)
+        .bind(holder.instance)
+        .bind(holder.lease_until)
         .bind(now)
         .bind(&key.caller)
         .bind(&key.request_key)
-        .bind(from)
+        .bind(now)
         .execute(pool)
-        .await?;
-    Ok(done.rows_affected() == 1)
+        .await?
+        .rows_affected());
+    Ok(done == 1)
+}
+
+/// Renews the leases of everything that the instance runs.
+pub async fn renew(db: &Db, holder: Holder<'_>) -> sqlx::Result<()> {
+    let sql = "UPDATE idempotency SET lease_until = ? WHERE instance = ? AND status IS NULL";
+    on!(db, pool =>
+        sqlx::query(sql).bind(holder.lease_until).bind(holder.instance).execute(pool).await.map(drop))
 }
 
 /// The answer as it will be given again.
@@ -73,10 +95,10 @@ pub struct Kept {
     pub body: Vec<u8>,
 }
 
-pub async fn finish(pool: &SqlitePool, key: &Key, instance: &str, kept: &Kept) -> sqlx::Result<()> {
+pub async fn finish(db: &Db, key: &Key, instance: &str, kept: &Kept) -> sqlx::Result<()> {
     let sql = "UPDATE idempotency SET status = ?, content_type = ?, location = ?, body = ? \
                WHERE caller = ? AND request_key = ? AND instance = ?";
-    sqlx::query(sql)
+    on!(db, pool => sqlx::query(sql)
         .bind(i64::from(kept.status))
         .bind(&kept.content_type)
         .bind(&kept.location)
@@ -85,20 +107,25 @@ pub async fn finish(pool: &SqlitePool, key: &Key, instance: &str, kept: &Kept) -
         .bind(&key.request_key)
         .bind(instance)
         .execute(pool)
-        .await?;
-    Ok(())
+        .await
+        .map(drop))
 }
 
 /// Forgets an unfinished request of `instance`, so that it may be sent again.
-pub async fn release(pool: &SqlitePool, key: &Key, instance: &str) -> sqlx::Result<()> {
+pub async fn release(db: &Db, key: &Key, instance: &str) -> sqlx::Result<()> {
     let sql = "DELETE FROM idempotency \
                WHERE caller = ? AND request_key = ? AND instance = ? AND status IS NULL";
-    sqlx::query(sql).bind(&key.caller).bind(&key.request_key).bind(instance).execute(pool).await?;
-    Ok(())
+    on!(db, pool => sqlx::query(sql)
+        .bind(&key.caller)
+        .bind(&key.request_key)
+        .bind(instance)
+        .execute(pool)
+        .await
+        .map(drop))
 }
 
-/// Deletes rows from before `time`, except what `instance` still runs; the number of them.
-pub async fn delete_before(pool: &SqlitePool, time: i64, instance: &str) -> sqlx::Result<u64> {
-    let sql = "DELETE FROM idempotency WHERE created_at < ? AND (status IS NOT NULL OR instance <> ?)";
-    Ok(sqlx::query(sql).bind(time).bind(instance).execute(pool).await?.rows_affected())
+/// Deletes rows from before `time`, except what is still run; the number of them.
+pub async fn delete_before(db: &Db, time: i64, now: i64) -> sqlx::Result<u64> {
+    let sql = "DELETE FROM idempotency WHERE created_at < ? AND (status IS NOT NULL OR lease_until < ?)";
+    Ok(on!(db, pool => sqlx::query(sql).bind(time).bind(now).execute(pool).await?.rows_affected()))
 }

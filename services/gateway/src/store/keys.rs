@@ -1,9 +1,11 @@
 //! Table `api_key`.
 
-use muster_http::{Apps, Role};
-use sqlx::types::Json;
-use sqlx::{FromRow, SqlitePool};
 use std::collections::BTreeSet;
+
+use muster_http::{Apps, Role};
+use muster_sql::{Db, on};
+use sqlx::FromRow;
+use sqlx::types::Json;
 
 #[derive(Debug, Clone, FromRow)]
 pub struct KeyRow {
@@ -17,9 +19,9 @@ pub struct KeyRow {
     pub last_used: Option<i64>,
 }
 
-pub async fn insert(pool: &SqlitePool, key: &KeyRow) -> sqlx::Result<()> {
+pub async fn insert(db: &Db, key: &KeyRow) -> sqlx::Result<()> {
     let sql = "INSERT INTO api_key (id, name, hash, apps, roles, created_at) VALUES (?, ?, ?, ?, ?, ?)";
-    sqlx::query(sql)
+    on!(db, pool => sqlx::query(sql)
         .bind(&key.id)
         .bind(&key.name)
         .bind(&key.hash)
@@ -27,43 +29,37 @@ pub async fn insert(pool: &SqlitePool, key: &KeyRow) -> sqlx::Result<()> {
         .bind(&key.roles)
         .bind(key.created_at)
         .execute(pool)
-        .await?;
-    Ok(())
+        .await
+        .map(drop))
 }
 
 /// The key with this hash, unless it has been revoked.
-pub async fn by_hash(pool: &SqlitePool, hash: &str) -> sqlx::Result<Option<KeyRow>> {
-    sqlx::query_as("SELECT * FROM api_key WHERE hash = ? AND revoked_at IS NULL")
-        .bind(hash)
-        .fetch_optional(pool)
-        .await
+pub async fn by_hash(db: &Db, hash: &str) -> sqlx::Result<Option<KeyRow>> {
+    let sql = "SELECT * FROM api_key WHERE hash = ? AND revoked_at IS NULL";
+    on!(db, pool => sqlx::query_as(sql).bind(hash).fetch_optional(pool).await)
 }
 
 /// Up to `count` keys in order of creation, after the one named `after`.
-pub async fn list(pool: &SqlitePool, after: &str, count: u32) -> sqlx::Result<Vec<KeyRow>> {
-    sqlx::query_as("SELECT * FROM api_key WHERE id > ? ORDER BY id LIMIT ?")
-        .bind(after)
-        .bind(count)
-        .fetch_all(pool)
-        .await
+pub async fn list(db: &Db, after: &str, count: u32) -> sqlx::Result<Vec<KeyRow>> {
+    let sql = "SELECT * FROM api_key WHERE id > ? ORDER BY id LIMIT ?";
+    on!(db, pool => sqlx::query_as(sql).bind(after).bind(i64::from(count)).fetch_all(pool).await)
 }
 
 /// Whether any key is valid.
-pub async fn any_valid(pool: &SqlitePool) -> sqlx::Result<bool> {
-    let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM api_key WHERE revoked_at IS NULL LIMIT 1")
-        .fetch_optional(pool)
-        .await?;
+pub async fn any_valid(db: &Db) -> sqlx::Result<bool> {
+    let sql = "SELECT 1 FROM api_key WHERE revoked_at IS NULL LIMIT 1";
+    let found: Option<i64> = on!(db, pool => sqlx::query_scalar(sql).fetch_optional(pool).await?);
     Ok(found.is_some())
 }
 
 /// False when there is no such key. Revoking twice keeps the first time.
-pub async fn revoke(pool: &SqlitePool, id: &str, now: i64) -> sqlx::Result<bool> {
+pub async fn revoke(db: &Db, id: &str, now: i64) -> sqlx::Result<bool> {
     let sql = "UPDATE api_key SET revoked_at = COALESCE(revoked_at, ?) WHERE id = ?";
-    let done = sqlx::query(sql).bind(now).bind(id).execute(pool).await?;
-    Ok(done.rows_affected() == 1)
+    let done = on!(db, pool => sqlx::query(sql).bind(now).bind(id).execute(pool).await?.rows_affected());
+    Ok(done == 1)
 }
 
-pub async fn touch(pool: &SqlitePool, id: &str, now: i64) -> sqlx::Result<()> {
-    sqlx::query("UPDATE api_key SET last_used = ? WHERE id = ?").bind(now).bind(id).execute(pool).await?;
-    Ok(())
+pub async fn touch(db: &Db, id: &str, now: i64) -> sqlx::Result<()> {
+    let sql = "UPDATE api_key SET last_used = ? WHERE id = ?";
+    on!(db, pool => sqlx::query(sql).bind(now).bind(id).execute(pool).await.map(drop))
 }

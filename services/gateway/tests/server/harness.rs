@@ -85,9 +85,9 @@ impl Server {
         before: impl FnOnce(Db) -> F,
     ) -> Server {
         let folder = tempfile::tempdir().unwrap();
-        let db = Db::open(&folder.path().join("muster.db")).await.unwrap();
+        let db = muster_real_servers::database(folder.path()).await;
         before(db.clone()).await;
-        let queue = folder.path().join("queue.db");
+        let queue = muster_jobs::QueueAt::File(folder.path().join("queue.db"));
         let jobs = Jobs::new(db.clone(), &queue, muster_jobs::Settings::default()).await.unwrap();
         let mut settings = Settings { shutdown_seconds: 5, ..Settings::default() };
         settings.workers = std::num::NonZeroUsize::new(2);

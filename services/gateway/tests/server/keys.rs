@@ -43,8 +43,8 @@ async fn keys_are_asked_for_where_the_settings_say_so() {
 #[tokio::test]
 async fn elsewhere_it_does_not_start_without_a_key() {
     let folder = tempfile::tempdir().unwrap();
-    let db = muster_sql::Db::open(&folder.path().join("muster.db")).await.unwrap();
-    let queue = folder.path().join("queue.db");
+    let db = muster_real_servers::database(folder.path()).await;
+    let queue = muster_jobs::QueueAt::File(folder.path().join("queue.db"));
     let jobs = Jobs::new(db.clone(), &queue, muster_jobs::Settings::default()).await.unwrap();
     let gateway = build(Settings::default(), db, jobs, vec![]).unwrap();
     let listener = TcpListener::bind("0.0.0.0:0").unwrap();

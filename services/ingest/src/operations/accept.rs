@@ -12,6 +12,7 @@ use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 use ulid::Ulid;
 
+use super::jobs_problem;
 use crate::Ingest;
 use crate::folder::ImportFolder;
 use crate::formats::{Format, Kind};
@@ -62,7 +63,7 @@ pub async fn accept(
         payload: serde_json::to_value(payload).map_err(Problem::internal)?,
         priority: Priority::Interactive,
     };
-    ingest.jobs.enqueue(job).await.map_err(Problem::internal)
+    ingest.jobs.enqueue(job).await.map_err(jobs_problem)
 }
 
 /// The apps whose rows the upload may hold; None for all.

@@ -5,3 +5,12 @@ mod sweep;
 
 pub use accept::{Upload, accept};
 pub use sweep::sweep_folders;
+
+use muster_http::Problem;
+use muster_jobs::JobsError;
+
+/// What the jobs' table answered, for a caller.
+pub fn jobs_problem(error: JobsError) -> Problem {
+    let away = error.is_away();
+    Problem::of_store(error, away)
+}

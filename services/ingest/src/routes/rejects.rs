@@ -9,6 +9,7 @@ use tokio_util::io::ReaderStream;
 use crate::Ingest;
 use crate::folder::ImportFolder;
 use crate::jobs::IMPORT;
+use crate::operations::jobs_problem;
 
 /// The rows an import refused.
 ///
@@ -32,7 +33,7 @@ pub async fn download(
 ) -> Result<HttpResponse, Problem> {
     caller.require_role(Role::Import)?;
     let no_import = || Problem::not_found("such import");
-    let job = ingest.jobs.get(&job).await.map_err(Problem::internal)?.ok_or_else(no_import)?;
+    let job = ingest.jobs.get(&job).await.map_err(jobs_problem)?.ok_or_else(no_import)?;
     if job.kind != IMPORT || !caller.sees(job.app_id.as_deref(), &job.owner) {
         return Err(no_import());
     }

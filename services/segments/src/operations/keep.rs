@@ -9,7 +9,7 @@ use super::prepare::{parse, snapshot};
 use crate::Segments;
 use crate::answers::Segment;
 use crate::error::Error;
-use crate::store::{self, SegmentRow};
+use crate::store::{self, Change, SegmentRow};
 
 /// Longest name of a segment, in bytes.
 const NAME_BYTES: usize = 256;
@@ -74,7 +74,8 @@ pub async fn change(
 ) -> Result<Segment, Error> {
     get(segments, app, id).await?;
     let (rule, new) = checked(segments, app, new).await?;
-    store::change(&segments.db, (app, id), (&new.name, &new.refresh, &rule), by, now).await?;
+    let to = Change { name: &new.name, refresh: &new.refresh, rule: &rule };
+    store::change(&segments.db, (app, id), to, by, now).await?;
     get(segments, app, id).await
 }
 
@@ -97,11 +98,10 @@ async fn checked(
 /// The row as the API shows it.
 pub async fn shown(segments: &Segments, row: SegmentRow) -> Result<Segment, Error> {
     let last_cohort = store::last_cohort(&segments.db, &row.app_id, &row.id).await?;
-    let time = |millis| DateTime::from_timestamp_millis(millis).unwrap_or_default();
     Ok(Segment {
         rule: serde_json::from_str(&row.rule)?,
-        created_at: time(row.created_at),
-        updated_at: time(row.updated_at),
+        created_at: store::time(row.created_at)?,
+        updated_at: store::time(row.updated_at)?,
         id: row.id,
         app_id: row.app_id,
         name: row.name,

@@ -240,6 +240,6 @@ pub async fn run(
         payload: serde_json::to_value(payload).map_err(Problem::internal)?,
         priority: Priority::Interactive,
     };
-    let job = segments.jobs.enqueue(job).await.map_err(Problem::internal)?;
+    let job = segments.jobs.enqueue(job).await.map_err(Error::from)?;
     Ok(HttpResponse::Accepted().insert_header((LOCATION, format!("/v1/jobs/{}", job.id))).json(job))
 }

@@ -1,7 +1,7 @@
 //! `cohort`.
 
 use muster_days::Ds;
-use muster_sql::Db;
+use muster_sql::{Db, on};
 use sqlx::FromRow;
 
 use super::time;
@@ -52,7 +52,7 @@ impl TryFrom<NewCohort> for Cohort {
 
 /// Fails with a unique violation when the job has made its cohort before.
 pub async fn insert_cohort(db: &Db, new: &NewCohort) -> Result<(), Error> {
-    sqlx::query(
+    on!(db, pool => sqlx::query(
         "INSERT INTO cohort (id, app_id, segment_id, segment_version, job_id, ds, size, universe_size, hash, \
          rule, freshness, inputs, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
@@ -69,16 +69,17 @@ pub async fn insert_cohort(db: &Db, new: &NewCohort) -> Result<(), Error> {
     .bind(&new.freshness)
     .bind(&new.inputs)
     .bind(new.created_at)
-    .execute(db.pool())
-    .await?;
+    .execute(pool)
+    .await
+    .map(drop)?);
     Ok(())
 }
 
 /// False when there is no such cohort.
 pub async fn remove_cohort(db: &Db, app: &str, id: &str) -> Result<bool, Error> {
     let query = "DELETE FROM cohort WHERE app_id = ? AND id = ?";
-    let done = sqlx::query(query).bind(app).bind(id).execute(db.pool()).await?;
-    Ok(done.rows_affected() == 1)
+    let done = on!(db, pool => sqlx::query(query).bind(app).bind(id).execute(pool).await?.rows_affected());
+    Ok(done == 1)
 }
 
 pub async fn cohort(db: &Db, app: &str, id: &str) -> Result<Option<Cohort>, Error> {
@@ -94,8 +95,10 @@ pub async fn last_cohort(db: &Db, app: &str, segment: &str) -> Result<Option<Coh
 }
 
 async fn one(db: &Db, filter: &'static str, app: &str, id: &str) -> Result<Option<Cohort>, Error> {
-    let query = sqlx::query_as::<_, NewCohort>(sqlx::AssertSqlSafe(format!("{SELECT}{filter}")));
-    query.bind(app).bind(id).fetch_optional(db.pool()).await?.map(Cohort::try_from).transpose()
+    let query = sqlx::AssertSqlSafe(format!("{SELECT}{filter}"));
+    let row: Option<NewCohort> =
+        on!(db, pool => sqlx::query_as(query).bind(app).bind(id).fetch_optional(pool).await?);
+    row.map(Cohort::try_from).transpose()
 }
 
 /// Newest first, those before `cursor`, of one segment or of all; one more than `limit` when there are more.
@@ -110,7 +113,14 @@ pub async fn cohorts(
         "{SELECT} WHERE app_id = ? AND (? IS NULL OR segment_id = ?) AND (? IS NULL OR id < ?) \
          ORDER BY id DESC LIMIT ?"
     );
-    let query = sqlx::query_as::<_, NewCohort>(sqlx::AssertSqlSafe(query));
-    let query = query.bind(app).bind(segment).bind(segment).bind(cursor).bind(cursor).bind(limit + 1);
-    query.fetch_all(db.pool()).await?.into_iter().map(Cohort::try_from).collect()
+    let rows: Vec<NewCohort> = on!(db, pool => sqlx::query_as(sqlx::AssertSqlSafe(query))
+        .bind(app)
+        .bind(segment)
+        .bind(segment)
+        .bind(cursor)
+        .bind(cursor)
+        .bind(i64::from(limit) + 1)
+        .fetch_all(pool)
+        .await?);
+    rows.into_iter().map(Cohort::try_from).collect()
 }

@@ -5,13 +5,13 @@ mod segments;
 
 pub use cohorts::{NewCohort, cohort, cohort_of_job, cohorts, insert_cohort, last_cohort, remove_cohort};
 pub use segments::{
-    SegmentRow, change, create, delete, segment, segments, segments_with_cohort, version, versions,
+    Change, SegmentRow, change, create, delete, segment, segments, segments_with_cohort, version, versions,
 };
 
 use chrono::{DateTime, Utc};
 
 use crate::error::Error;
 
-fn time(millis: i64) -> Result<DateTime<Utc>, Error> {
+pub fn time(millis: i64) -> Result<DateTime<Utc>, Error> {
     DateTime::from_timestamp_millis(millis).ok_or_else(|| Error::Inside(format!("{millis} is no time")))
 }

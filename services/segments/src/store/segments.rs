@@ -1,7 +1,7 @@
 //! `segment` and `segment_version`.
 
 use chrono::{DateTime, Utc};
-use muster_sql::Db;
+use muster_sql::{Db, Tx, is_unique_violation, on};
 use sqlx::FromRow;
 
 use super::time;
@@ -21,13 +21,16 @@ pub struct SegmentRow {
     pub updated_at: i64,
 }
 
+/// Somebody is bound to win a race for a version within this many rounds.
+const ROUNDS: usize = 10;
+
 const SELECT: &str = "SELECT s.id, s.app_id, s.name, s.refresh, s.version, v.rule, s.created_at, s.updated_at \
      FROM segment s JOIN segment_version v ON v.segment_id = s.id AND v.version = s.version ";
 
 /// Inserts the segment with version 1. `new.version` and both times are taken as they are.
 pub async fn create(db: &Db, new: &SegmentRow, by: &str) -> Result<(), Error> {
     let mut transaction = db.begin().await?;
-    sqlx::query(
+    on!(tx &mut transaction, connection => sqlx::query(
         "INSERT INTO segment (id, app_id, name, refresh, version, created_at, updated_at) \
          VALUES (?, ?, ?, ?, ?, ?, ?)",
     )
@@ -38,21 +41,22 @@ pub async fn create(db: &Db, new: &SegmentRow, by: &str) -> Result<(), Error> {
     .bind(new.version)
     .bind(new.created_at)
     .bind(new.updated_at)
-    .execute(&mut *transaction)
-    .await?;
+    .execute(connection)
+    .await
+    .map(drop)?);
     insert_version(&mut transaction, &new.id, new.version, &new.rule, by, new.updated_at).await?;
     Ok(transaction.commit().await?)
 }
 
 async fn insert_version(
-    transaction: &mut sqlx::Transaction<'static, sqlx::Sqlite>,
+    transaction: &mut Tx,
     segment: &str,
     version: u32,
     rule: &str,
     by: &str,
     now: i64,
-) -> Result<(), Error> {
-    sqlx::query(
+) -> sqlx::Result<()> {
+    on!(tx transaction, connection => sqlx::query(
         "INSERT INTO segment_version (segment_id, version, rule, created_by, created_at) VALUES (?, ?, ?, ?, ?)",
     )
     .bind(segment)
@@ -60,61 +64,79 @@ async fn insert_version(
     .bind(rule)
     .bind(by)
     .bind(now)
-    .execute(&mut **transaction)
-    .await?;
-    Ok(())
+    .execute(connection)
+    .await
+    .map(drop))
+}
+
+/// What becomes of a segment.
+#[derive(Debug, Clone, Copy)]
+pub struct Change<'a> {
+    pub name: &'a str,
+    pub refresh: &'a str,
+    /// Canonical JSON.
+    pub rule: &'a str,
 }
 
 /// Replaces name, refresh and rule; another rule is a new version. False when there is no such segment.
 pub async fn change(
     db: &Db,
     (app, id): (&str, &str),
-    (name, refresh, rule): (&str, &str, &str),
+    to: Change<'_>,
     by: &str,
     now: DateTime<Utc>,
 ) -> Result<bool, Error> {
-    let now = now.timestamp_millis();
-    let mut transaction = db.begin().await?;
-    let old: Option<(u32, String)> = sqlx::query_as(
-        "SELECT s.version, v.rule FROM segment s \
-         JOIN segment_version v ON v.segment_id = s.id AND v.version = s.version \
-         WHERE s.app_id = ? AND s.id = ? AND s.deleted_at IS NULL",
-    )
-    .bind(app)
-    .bind(id)
-    .fetch_optional(&mut *transaction)
-    .await?;
-    let Some((version, old_rule)) = old else { return Ok(false) };
-    let version = if old_rule == rule { version } else { version + 1 };
-    if old_rule != rule {
-        insert_version(&mut transaction, id, version, rule, by, now).await?;
+    for _ in 0..ROUNDS {
+        let Some(old) = segment(db, app, id).await? else { return Ok(false) };
+        if change_from(db, &old, to, by, now.timestamp_millis()).await? {
+            return Ok(true);
+        }
     }
-    sqlx::query(
-        "UPDATE segment SET name = ?, refresh = ?, version = ?, updated_at = ? WHERE app_id = ? AND id = ?",
-    )
-    .bind(name)
-    .bind(refresh)
-    .bind(version)
-    .bind(now)
-    .bind(app)
-    .bind(id)
-    .execute(&mut *transaction)
-    .await?;
-    transaction.commit().await?;
-    Ok(true)
+    Err(Error::Inside(format!("segment {id} was changed by others again and again")))
+}
+
+/// False when the segment is no longer at the version of `old`: somebody else was faster.
+async fn change_from(db: &Db, old: &SegmentRow, to: Change<'_>, by: &str, now: i64) -> Result<bool, Error> {
+    let version = if old.rule == to.rule { old.version } else { old.version + 1 };
+    let mut transaction = db.begin().await?;
+    if version != old.version {
+        match insert_version(&mut transaction, &old.id, version, to.rule, by, now).await {
+            Err(error) if is_unique_violation(&error) => return Ok(false),
+            inserted => inserted?,
+        }
+    }
+    let query = "UPDATE segment SET name = ?, refresh = ?, version = ?, updated_at = ? \
+         WHERE app_id = ? AND id = ? AND version = ? AND deleted_at IS NULL";
+    let changed = on!(tx &mut transaction, connection => sqlx::query(query)
+        .bind(to.name)
+        .bind(to.refresh)
+        .bind(version)
+        .bind(now)
+        .bind(&old.app_id)
+        .bind(&old.id)
+        .bind(old.version)
+        .execute(connection)
+        .await?
+        .rows_affected());
+    if changed == 1 {
+        transaction.commit().await?;
+    }
+    Ok(changed == 1)
 }
 
 /// False when there is no such segment.
 pub async fn delete(db: &Db, app: &str, id: &str, now: DateTime<Utc>) -> Result<bool, Error> {
     let query = "UPDATE segment SET deleted_at = ? WHERE app_id = ? AND id = ? AND deleted_at IS NULL";
-    let done = sqlx::query(query).bind(now.timestamp_millis()).bind(app).bind(id).execute(db.pool()).await?;
-    Ok(done.rows_affected() == 1)
+    let now = now.timestamp_millis();
+    let done = on!(db, pool =>
+        sqlx::query(query).bind(now).bind(app).bind(id).execute(pool).await?.rows_affected());
+    Ok(done == 1)
 }
 
 pub async fn segment(db: &Db, app: &str, id: &str) -> Result<Option<SegmentRow>, Error> {
     let query = format!("{SELECT} WHERE s.app_id = ? AND s.id = ? AND s.deleted_at IS NULL");
-    let query = sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(app).bind(id);
-    Ok(query.fetch_optional(db.pool()).await?)
+    let query = sqlx::AssertSqlSafe(query);
+    Ok(on!(db, pool => sqlx::query_as(query).bind(app).bind(id).fetch_optional(pool).await?))
 }
 
 /// Newest first, those before `cursor`; one more than `limit` when there are more.
@@ -128,15 +150,21 @@ pub async fn segments(
         "{SELECT} WHERE s.app_id = ? AND s.deleted_at IS NULL AND (? IS NULL OR s.id < ?) \
          ORDER BY s.id DESC LIMIT ?"
     );
-    let query = sqlx::query_as(sqlx::AssertSqlSafe(query));
-    Ok(query.bind(app).bind(cursor).bind(cursor).bind(limit + 1).fetch_all(db.pool()).await?)
+    Ok(on!(db, pool => sqlx::query_as(sqlx::AssertSqlSafe(query))
+        .bind(app)
+        .bind(cursor)
+        .bind(cursor)
+        .bind(i64::from(limit) + 1)
+        .fetch_all(pool)
+        .await?))
 }
 
 /// The rule of one version, of a segment that may be deleted by now.
 pub async fn version(db: &Db, app: &str, id: &str, version: u32) -> Result<Option<String>, Error> {
     let query = "SELECT v.rule FROM segment s JOIN segment_version v ON v.segment_id = s.id \
          WHERE s.app_id = ? AND s.id = ? AND v.version = ?";
-    Ok(sqlx::query_scalar(query).bind(app).bind(id).bind(version).fetch_optional(db.pool()).await?)
+    Ok(on!(db, pool =>
+        sqlx::query_scalar(query).bind(app).bind(id).bind(version).fetch_optional(pool).await?))
 }
 
 /// Newest first, those below `before`; one more than `limit` when there are more.
@@ -151,14 +179,14 @@ pub async fn versions(
          FROM segment s JOIN segment_version v ON v.segment_id = s.id \
          WHERE s.app_id = ? AND s.id = ? AND s.deleted_at IS NULL AND (? IS NULL OR v.version < ?) \
          ORDER BY v.version DESC LIMIT ?";
-    let rows: Vec<(u32, String, String, i64)> = sqlx::query_as(query)
+    let rows: Vec<(u32, String, String, i64)> = on!(db, pool => sqlx::query_as(query)
         .bind(app)
         .bind(id)
         .bind(before)
         .bind(before)
-        .bind(limit + 1)
-        .fetch_all(db.pool())
-        .await?;
+        .bind(i64::from(limit) + 1)
+        .fetch_all(pool)
+        .await?);
     let version = |(version, rule, created_by, created_at): (u32, String, String, i64)| {
         let rule = serde_json::from_str(&rule)?;
         Ok(SegmentVersion { version, rule, created_by, created_at: time(created_at)? })
@@ -173,5 +201,5 @@ pub async fn segments_with_cohort(db: &Db, app: &str, cohort: &str) -> Result<Ve
     let query = "SELECT s.id FROM segment s \
          JOIN segment_version v ON v.segment_id = s.id AND v.version = s.version \
          WHERE s.app_id = ? AND s.deleted_at IS NULL AND v.rule LIKE ? ESCAPE '!' ORDER BY s.id";
-    Ok(sqlx::query_scalar(query).bind(app).bind(named).fetch_all(db.pool()).await?)
+    Ok(on!(db, pool => sqlx::query_scalar(query).bind(app).bind(named).fetch_all(pool).await?))
 }

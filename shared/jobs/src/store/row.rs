@@ -20,6 +20,7 @@ pub(super) struct Row {
     max_attempts: i64,
     error: Option<Json<Failure>>,
     result: Option<Json<Value>>,
+    trace: Option<String>,
     created_at: i64,
     started_at: Option<i64>,
     finished_at: Option<i64>,
@@ -46,6 +47,7 @@ impl Row {
             payload: self.payload.0,
             error: self.error.map(|error| error.0),
             result: self.result.map(|result| result.0),
+            trace: self.trace,
             position: None,
         })
     }

@@ -18,7 +18,7 @@ fn at(seconds: i64) -> DateTime<Utc> {
 
 async fn open() -> (TempDir, Db) {
     let folder = tempfile::tempdir().unwrap();
-    let db = Db::open(&folder.path().join("muster.db")).await.unwrap();
+    let db = muster_real_servers::database(folder.path()).await;
     (folder, db)
 }
 
@@ -36,6 +36,7 @@ async fn queued(db: &Db, id: &str) {
         payload: json!({"n": 1}),
         error: None,
         result: None,
+        trace: None,
         created_at: at(0),
         started_at: None,
         finished_at: None,
@@ -123,9 +124,11 @@ async fn a_retry_waits_for_its_time() {
     assert!(finish(&db, "job_a", "first", &again, at(1)).await.unwrap());
     assert_eq!((row(&db).await.state, row(&db).await.error.unwrap().code), (State::Queued, "busy".into()));
 
-    let due_at = async |second| due(&db, "count", Priority::Interactive, at(second), 10).await.unwrap().len();
+    let due_at =
+        async |second| due(&db, "count", Priority::Interactive, at(second), (9, 9)).await.unwrap().len();
     assert_eq!((due_at(59).await, due_at(60).await), (0, 1));
-    assert!(!is_due(&db, "job_a", at(59)).await.unwrap() && is_due(&db, "job_a", at(60)).await.unwrap());
+    assert_eq!(party_of_due(&db, "job_a", at(59)).await.unwrap(), None);
+    assert_eq!(party_of_due(&db, "job_a", at(60)).await.unwrap().as_deref(), Some("shop"));
     assert!(take(&db, "second", 59).await.is_none());
     assert_eq!(take(&db, "second", 60).await.unwrap().error.unwrap().code, "busy");
 }
@@ -170,7 +173,8 @@ async fn the_place_in_the_queue_counts_what_goes_first() {
     }
     let position = async |id| find(&db, id).await.unwrap().unwrap().position;
     assert_eq!(position("job_c").await, Some(2));
-    sqlx::query("UPDATE job SET priority = 1 WHERE id = 'job_a'").execute(db.pool()).await.unwrap();
+    let routine = "UPDATE job SET priority = 1 WHERE id = 'job_a'";
+    muster_sql::on!(&db, pool => sqlx::query(routine).execute(pool).await.map(drop).unwrap());
     assert_eq!((position("job_c").await, position("job_a").await), (Some(1), Some(2)));
     claim(&db, "job_b", "w", at(0), LEASE).await.unwrap();
     assert_eq!((position("job_c").await, position("job_b").await), (Some(0), None));

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use muster_sql::{Db, is_unique_violation};
+use muster_sql::{Db, is_unique_violation, on};
 use serde_json::Value;
 use sqlx::types::Json;
 
@@ -13,24 +13,27 @@ use crate::{Failure, Job, JobsError, State};
 
 /// A new job in the state queued.
 pub(crate) async fn insert(db: &Db, job: &Job) -> Result<(), JobsError> {
-    let inserted = sqlx::query(
-        "INSERT INTO job (id, app_id, owner, kind, priority, payload, state, progress, attempt, max_attempts,
-                          not_before, created_at)
-         VALUES (?, ?, ?, ?, ?, ?, 'queued', 0, 0, ?, ?, ?)",
+    let inserted = on!(db, pool => sqlx::query(
+        "INSERT INTO job (id, app_id, owner, party, kind, priority, payload, state, progress, attempt,
+                          max_attempts, not_before, trace, created_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, 'queued', 0, 0, ?, ?, ?, ?)",
     )
     .bind(&job.id)
     .bind(&job.app_id)
     .bind(&job.owner)
+    .bind(job.party())
     .bind(&job.kind)
     .bind(job.priority.number())
     .bind(Json(&job.payload))
     .bind(i64::from(job.max_attempts))
     .bind(job.created_at.timestamp_millis())
+    .bind(&job.trace)
     .bind(job.created_at.timestamp_millis())
-    .execute(db.pool())
-    .await;
+    .execute(pool)
+    .await
+    .map(drop));
     match inserted {
-        Ok(_) => Ok(()),
+        Ok(()) => Ok(()),
         Err(error) if is_unique_violation(&error) => Err(JobsError::Exists(job.id.clone())),
         Err(error) => Err(error.into()),
     }
@@ -46,7 +49,7 @@ pub(crate) async fn claim(
     lease: Duration,
 ) -> Result<Option<Job>, JobsError> {
     // `error` is set before `state`: MySQL reads the assignments from left to right.
-    let taken = sqlx::query(
+    let taken = on!(db, pool => sqlx::query(
         "UPDATE job
          SET error = CASE WHEN state = 'running' THEN ? ELSE error END,
              state = 'running', claim = ?, lease_until = ?, attempt = attempt + 1, progress = 0,
@@ -61,9 +64,10 @@ pub(crate) async fn claim(
     .bind(id)
     .bind(now.timestamp_millis())
     .bind(now.timestamp_millis())
-    .execute(db.pool())
-    .await?;
-    if taken.rows_affected() == 0 {
+    .execute(pool)
+    .await?
+    .rows_affected());
+    if taken == 0 {
         return Ok(None);
     }
     find(db, id).await
@@ -77,16 +81,17 @@ pub(crate) async fn renew(
     progress: f64,
     lease_until: DateTime<Utc>,
 ) -> Result<bool, JobsError> {
-    let renewed = sqlx::query(
+    let renewed = on!(db, pool => sqlx::query(
         "UPDATE job SET lease_until = ?, progress = ? WHERE id = ? AND claim = ? AND state = 'running'",
     )
     .bind(lease_until.timestamp_millis())
     .bind(progress)
     .bind(id)
     .bind(claim)
-    .execute(db.pool())
-    .await?;
-    Ok(renewed.rows_affected() == 1)
+    .execute(pool)
+    .await?
+    .rows_affected());
+    Ok(renewed == 1)
 }
 
 /// How an attempt ends.
@@ -107,6 +112,7 @@ pub(crate) async fn finish(
     now: DateTime<Utc>,
 ) -> Result<bool, JobsError> {
     let now = now.timestamp_millis();
+    let finished = on!(db, pool => {
     let query = match ending {
         Ending::Done(result) => sqlx::query(
             "UPDATE job SET state = 'done', progress = 1, result = ?, error = NULL, finished_at = ?,
@@ -131,40 +137,43 @@ pub(crate) async fn finish(
         .bind(Json(failure))
         .bind(not_before.timestamp_millis()),
     };
-    let finished = query.bind(id).bind(claim).execute(db.pool()).await?;
-    Ok(finished.rows_affected() == 1)
+    query.bind(id).bind(claim).execute(pool).await?.rows_affected()
+    });
+    Ok(finished == 1)
 }
 
 /// Back into the queue as if the attempt had not begun.
 pub(crate) async fn hand_back(db: &Db, id: &str, claim: &str) -> Result<bool, JobsError> {
-    let handed = sqlx::query(
+    let handed = on!(db, pool => sqlx::query(
         "UPDATE job SET state = 'queued', progress = 0, attempt = attempt - 1, claim = NULL, lease_until = NULL
          WHERE id = ? AND claim = ? AND state = 'running'",
     )
     .bind(id)
     .bind(claim)
-    .execute(db.pool())
-    .await?;
-    Ok(handed.rows_affected() == 1)
+    .execute(pool)
+    .await?
+    .rows_affected());
+    Ok(handed == 1)
 }
 
 /// Cancels what has not ended; its worker finds out at its next sign of life.
 pub(crate) async fn cancel(db: &Db, id: &str, now: DateTime<Utc>) -> Result<bool, JobsError> {
-    let cancelled = sqlx::query(
+    let cancelled = on!(db, pool => sqlx::query(
         "UPDATE job SET state = 'cancelled', finished_at = ?, claim = NULL, lease_until = NULL
          WHERE id = ? AND state IN ('queued', 'running')",
     )
     .bind(now.timestamp_millis())
     .bind(id)
-    .execute(db.pool())
-    .await?;
-    Ok(cancelled.rows_affected() == 1)
+    .execute(pool)
+    .await?
+    .rows_affected());
+    Ok(cancelled == 1)
 }
 
 /// Fails a job whose last allowed attempt went silent.
 pub(crate) async fn bury(db: &Db, job: &Job, cause: &Failure, now: DateTime<Utc>) -> Result<bool, JobsError> {
     debug_assert_eq!(job.state, State::Running);
-    let buried = sqlx::query(
+    let buried = on!(db, pool => sqlx::query(
         "UPDATE job SET state = 'failed', error = ?, finished_at = ?, claim = NULL, lease_until = NULL
          WHERE id = ? AND state = 'running' AND lease_until <= ? AND attempt >= max_attempts",
     )
@@ -172,7 +181,8 @@ pub(crate) async fn bury(db: &Db, job: &Job, cause: &Failure, now: DateTime<Utc>
     .bind(now.timestamp_millis())
     .bind(&job.id)
     .bind(now.timestamp_millis())
-    .execute(db.pool())
-    .await?;
-    Ok(buried.rows_affected() == 1)
+    .execute(pool)
+    .await?
+    .rows_affected());
+    Ok(buried == 1)
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use muster_jobs::{Failure, Handler, Job, Jobs, NewJob, Priority, Run, Settings, State};
-use muster_sql::Db;
+use muster_jobs::{Failure, Handler, Job, Jobs, NewJob, Priority, QueueAt, Run, Settings, State};
+use muster_sql::{Db, on};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -34,8 +34,12 @@ pub fn short_lease() -> Settings {
 }
 
 pub async fn open(folder: &Path, settings: Settings) -> (Db, Jobs) {
-    let db = Db::open(&folder.join("muster.db")).await.unwrap();
-    let jobs = Jobs::new(db.clone(), &folder.join("queue.db"), settings).await.unwrap();
+    let db = muster_real_servers::database(folder).await;
+    let queue = match muster_real_servers::redis(folder) {
+        Some((url, prefix)) => QueueAt::redis(&url, &prefix).unwrap(),
+        None => QueueAt::File(folder.join("queue.db")),
+    };
+    let jobs = Jobs::new(db.clone(), &queue, settings).await.unwrap();
     (db, jobs)
 }
 
@@ -79,8 +83,9 @@ impl Harness {
 
     /// Changes rows behind the back of the crate, as a crash or another process would.
     pub async fn meddle(&self, sql: &'static str, id: &str) {
-        let done = sqlx::query(sql).bind(id).execute(self.db.pool()).await.unwrap();
-        assert_eq!(done.rows_affected(), 1);
+        let done = on!(&self.db, pool =>
+            sqlx::query(sql).bind(id).execute(pool).await.unwrap().rows_affected());
+        assert_eq!(done, 1);
     }
 }
 

@@ -1,0 +1,56 @@
+//! A server process that dies with the process that started it.
+
+use std::ffi::OsStr;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The shell starts the server and waits for the end of its input, which is ours: it comes when we die, or
+/// when this is dropped.
+const GUARD: &str = r#""$@" >/dev/null 2>&1 </dev/null & server=$!; cat >/dev/null; kill -9 $server"#;
+
+pub struct Guarded {
+    shell: Option<Child>,
+}
+
+impl Guarded {
+    pub fn start<S: AsRef<OsStr>>(program: &str, args: impl IntoIterator<Item = S>) -> Guarded {
+        let shell = Command::new("sh")
+            .args(["-c", GUARD, "guard", program])
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("there is a shell");
+        Guarded { shell: Some(shell) }
+    }
+
+    /// SIGKILL, and waits until it is gone.
+    pub fn kill(&mut self) {
+        if let Some(mut shell) = self.shell.take() {
+            drop(shell.stdin.take());
+            shell.wait().expect("the shell ends");
+        }
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Waits until something listens on the port.
+pub fn until_listening(port: u16, what: &str) {
+    let until = Instant::now() + PATIENCE;
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(Instant::now() < until, "{what} does not start: is it installed? `make servers` installs it");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
