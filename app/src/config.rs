@@ -100,6 +100,9 @@ pub struct IngestConfig {
 #[serde(deny_unknown_fields)]
 pub struct SegmentsConfig {
     pub concurrency: usize,
+    /// 0: one per core.
+    pub evaluations: usize,
+    pub waiting: usize,
 }
 
 impl Config {
@@ -183,6 +186,12 @@ impl Config {
     pub fn service_name(&self) -> String {
         let names: Vec<String> = self.roles.iter().map(|role| format!("{role:?}").to_lowercase()).collect();
         format!("muster-{}", names.join("-"))
+    }
+
+    /// Evaluations that run side by side.
+    pub fn evaluations(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        if self.segments.evaluations == 0 { cores() } else { self.segments.evaluations }
     }
 
     pub fn has(&self, role: Role) -> bool {

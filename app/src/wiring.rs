@@ -10,7 +10,7 @@ use muster_http::Service;
 use muster_jobs::{Handler, Jobs};
 use muster_profile_store::Store;
 use muster_rules::Caps;
-use muster_segments::Segments;
+use muster_segments::{Segments, Turns};
 use muster_sql::Db;
 
 use crate::config::{Config, Role};
@@ -46,6 +46,7 @@ impl Parts {
             profiles: store.clone(),
             caps: Caps::default(),
             concurrency: config.segments.concurrency,
+            turns: Turns::new(config.evaluations(), config.segments.waiting),
         };
         Ok(Parts { db, jobs, store, segments, ingest })
     }

@@ -7,6 +7,9 @@ use muster_profile_store::StoreError;
 use muster_rules::codes;
 use serde_json::json;
 
+use crate::instruments;
+use crate::turns::Busy;
+
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("there is no app `{0}`")]
@@ -21,6 +24,9 @@ pub enum Error {
     Body { pointer: &'static str, code: &'static str, detail: String },
     #[error("stopped")]
     Stopped,
+    /// So many evaluations of the app wait already.
+    #[error("{0} evaluations of the app wait already")]
+    Busy(usize),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -31,6 +37,13 @@ pub enum Error {
     Jobs(#[from] JobsError),
     #[error("{0}")]
     Inside(String),
+}
+
+impl From<Busy> for Error {
+    fn from(busy: Busy) -> Error {
+        instruments::turned_away();
+        Error::Busy(busy.0)
+    }
 }
 
 impl From<EvaluationError> for Error {
@@ -82,6 +95,10 @@ impl From<Error> for Problem {
             }
             Error::Stopped => {
                 Problem::new(Kind::Unavailable, "stopped", "The evaluation was stopped.").retry_after(1)
+            }
+            Error::Busy(waiting) => {
+                let detail = format!("{waiting} estimates of this app wait already. Try again shortly.");
+                Problem::new(Kind::Unavailable, "app_busy", detail).with("waiting", waiting).retry_after(1)
             }
             error => {
                 let away = error.is_away();

@@ -7,6 +7,16 @@ pub fn estimated(took: Duration, conditions: usize) {
     metrics::counter!("muster_estimate_conditions_total").increment(conditions as u64);
 }
 
+/// From asking for a turn to evaluate until having it.
+pub fn waited(took: Duration) {
+    metrics::histogram!("muster_evaluator_wait_seconds").record(took.as_secs_f64());
+}
+
+/// A request found too many others of its app waiting.
+pub fn turned_away() {
+    metrics::counter!("muster_evaluator_refused_total").increment(1);
+}
+
 pub fn cohort_made(took: Duration, size: u64) {
     metrics::histogram!("muster_cohort_seconds").record(took.as_secs_f64());
     metrics::counter!("muster_cohort_members_total").increment(size);

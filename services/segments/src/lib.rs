@@ -11,6 +11,7 @@ mod jobs;
 mod operations;
 mod routes;
 mod store;
+mod turns;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use muster_rules::Caps;
 use muster_sql::Db;
 
 pub use answers::{Cohort, Segment, SegmentVersion};
+pub use turns::Turns;
 
 /// What the routes and jobs work with. Clones share everything.
 #[derive(Clone)]
@@ -31,6 +33,8 @@ pub struct Segments {
     pub caps: Caps,
     /// Segment jobs that run side by side in this process.
     pub concurrency: usize,
+    /// Who evaluates next.
+    pub turns: Turns,
 }
 
 /// The service's routes.

@@ -14,6 +14,16 @@ pub(crate) fn retried(kind: &str) {
     counter!("muster_jobs_retried_total", "kind" => kind.to_owned()).increment(1);
 }
 
+/// Tickets that wait in a line of the queue.
+pub(crate) fn tickets(line: &str, waiting: usize) {
+    gauge!("muster_queue_tickets", "line" => line.to_owned()).set(waiting as f64);
+}
+
+/// How long a job waited from being accepted to being started for the first time.
+pub(crate) fn started(kind: &str, waited_seconds: f64) {
+    metrics::histogram!("muster_job_wait_seconds", "kind" => kind.to_owned()).record(waited_seconds);
+}
+
 /// How many jobs of a kind wait and run, in all processes.
 pub(crate) fn load(kind: &str, queued: u64, running: u64) {
     gauge!("muster_jobs_queued", "kind" => kind.to_owned()).set(queued as f64);

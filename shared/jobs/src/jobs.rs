@@ -10,6 +10,7 @@ use muster_sql::Db;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 use ulid::{Generator, Ulid};
 
 use crate::queue::{Line, Queue, QueueAt, Take, Ticket};
@@ -77,6 +78,11 @@ impl Jobs {
 
     /// Accepts a job: once this returns, it will end. An id that is taken is [`JobsError::Exists`].
     pub async fn enqueue(&self, new: NewJob) -> Result<Job, JobsError> {
+        let span = tracing::info_span!("enqueue", otel.kind = "producer", kind = new.kind);
+        self.accept(new).instrument(span).await
+    }
+
+    async fn accept(&self, new: NewJob) -> Result<Job, JobsError> {
         let now = clock::now();
         let job = Job {
             id: new.id.unwrap_or_else(|| self.new_id(now)),

@@ -10,6 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, MissedTickBehavior, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::queue::{Line, Queue, Ticket};
 use crate::slots::Slots;
@@ -109,10 +110,24 @@ impl Runner {
     }
 
     async fn run(&self, station: &Station, run: Run) {
+        let Job { id, kind, attempt, .. } = &run.job;
+        let name = format!("job {kind}");
+        let span = tracing::info_span!("job", otel.name = name, otel.kind = "consumer", job = id, attempt);
+        if let Some(trace) = &run.job.trace {
+            muster_telemetry::continue_trace(&span, trace);
+        }
+        self.run_in_span(station, run).instrument(span).await;
+    }
+
+    async fn run_in_span(&self, station: &Station, run: Run) {
         let job = &run.job;
         tracing::info!(job = job.id, kind = job.kind, attempt = job.attempt, "job started");
+        if job.attempt == 1 {
+            let waited = clock::now() - job.created_at;
+            instruments::started(&job.kind, waited.as_seconds_f64().max(0.0));
+        }
         let (handler, own) = (station.handler.clone(), run.clone());
-        let work = tokio::spawn(async move { handler.run(&own).await });
+        let work = tokio::spawn(async move { handler.run(&own).await }.in_current_span());
         match self.attend(&run, work).await {
             Answer::Given(Ok(result)) => self.finish(&run, Ending::Done(result)).await,
             Answer::Given(Err(failure)) => self.finish(&run, self.ending_of(&run, failure)).await,

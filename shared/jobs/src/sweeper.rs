@@ -88,6 +88,7 @@ impl Sweeper {
         }
         self.rescue(&line, &due, now);
         let waiting = self.queue.waiting(&line).await?;
+        instruments::tickets(&line.name(), waiting.len());
         let room = self.settings.outstanding.saturating_sub(waiting.len());
         let missing = due.into_iter().filter(|job| !waiting.contains(&job.id)).take(room);
         let tickets: Vec<_> = missing.map(|job| Ticket { job: job.id, since: job.created_at }).collect();

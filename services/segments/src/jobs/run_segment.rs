@@ -5,14 +5,16 @@ use chrono::Utc;
 use muster_days::Ds;
 use muster_evaluator::Control;
 use muster_jobs::{Failure, Handler, Run};
+use muster_rules::cost;
 use muster_sql::is_unique_violation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tracing::Span;
 
 use crate::Segments;
 use crate::answers::Cohort;
 use crate::error::Error;
-use crate::operations::{CohortOrder, make_cohort};
+use crate::operations::{CohortOrder, make_cohort, parse};
 use crate::store;
 
 pub const RUN_SEGMENT: &str = "segment";
@@ -66,10 +68,16 @@ impl Handler for RunHandler {
 
 async fn make(segments: &Segments, run: &Run, order: CohortOrder) -> Result<Value, Failure> {
     let app = order.app.clone();
-    let (worker, watched) = (segments.clone(), run.clone());
+    let cost = cost(&parse(segments, order.rule.as_bytes(), "")?);
+    let turn = tokio::select! {
+        turn = segments.turns.take_patiently(&app, cost) => turn,
+        () = run.until_stopped() => return Err(Failure::stopped()),
+    };
+    let (worker, watched, span) = (segments.clone(), run.clone(), Span::current());
     let computed = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
         let control = Control { stopped: &|| watched.stopped(), progress: &|share| watched.progress(share) };
-        make_cohort(&worker, &order, &control, Utc::now())
+        span.in_scope(|| make_cohort(&worker, &order, &control, Utc::now()))
     });
     let new = computed.await.map_err(Failure::internal)??;
     if !run.still_mine().await.map_err(Failure::internal)? {

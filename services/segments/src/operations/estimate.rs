@@ -3,24 +3,26 @@
 use std::time::Instant;
 
 use muster_evaluator::Control;
+use muster_rules::Rule;
 
-use super::prepare::{Prepared, parse};
+use super::prepare::Prepared;
 use crate::Segments;
 use crate::answers::Estimate;
 use crate::error::Error;
 use crate::instruments;
 
-/// Works on the calling thread and the evaluator's; `stopped` ends it early.
+/// Works on the calling thread and the evaluator's; `stopped` ends it early. The time told is that since
+/// `began`.
 pub fn estimate(
     segments: &Segments,
     app: &str,
-    text: &[u8],
+    rule: &Rule,
+    began: Instant,
     stopped: &(dyn Fn() -> bool + Sync),
 ) -> Result<Estimate, Error> {
-    let began = Instant::now();
-    let rule = parse(segments, text, "")?;
-    let prepared = Prepared::open(segments, app, &rule, "")?;
-    let counts = prepared.bound.counts(&Control { stopped, progress: &|_| {} })?;
+    let prepared = Prepared::open(segments, app, rule, "")?;
+    let span = tracing::info_span!("evaluate", conditions = prepared.bound.plan().leaves.len());
+    let counts = span.in_scope(|| prepared.bound.counts(&Control { stopped, progress: &|_| {} }))?;
     let leaves = &prepared.bound.plan().leaves;
     let took = began.elapsed();
     instruments::estimated(took, leaves.len());

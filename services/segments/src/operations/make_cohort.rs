@@ -38,13 +38,16 @@ pub fn make_cohort(
     let mut rule = parse(segments, order.rule.as_bytes(), "")?;
     rule.as_of = order.as_of.or(rule.as_of);
     let prepared = Prepared::open(segments, &order.app, &rule, "")?;
-    let universe = prepared.bound.universe_size(control)?;
-    let members = prepared.bound.members(control)?;
+    let span = tracing::info_span!("evaluate", conditions = prepared.bound.plan().leaves.len());
+    let (universe, members) = span.in_scope(|| -> Result<_, Error> {
+        Ok((prepared.bound.universe_size(control)?, prepared.bound.members(control)?))
+    })?;
     // The day is fixed from here on: asked later why a user is in, the rule looks from the same day.
     rule.as_of = Some(prepared.as_of());
     let id = order.job.replacen("job_", "coh_", 1);
     let hash = hash::of_members(prepared.bound.snapshot().directory(), &members);
-    segments.profiles.write_cohort(&order.app, &id, prepared.as_of(), &members)?;
+    tracing::info_span!("write cohort")
+        .in_scope(|| segments.profiles.write_cohort(&order.app, &id, prepared.as_of(), &members))?;
     let size: u64 = members.iter().map(RoaringBitmap::len).sum();
     instruments::cohort_made(began.elapsed(), size);
     Ok(NewCohort {

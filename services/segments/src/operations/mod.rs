@@ -12,3 +12,4 @@ pub use explain::membership;
 pub use export::{Format, export};
 pub use keep::{SegmentChange, change, create, get, shown};
 pub use make_cohort::{CohortOrder, make_cohort};
+pub use prepare::parse;

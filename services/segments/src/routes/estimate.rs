@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use actix_web::web::{Bytes, Data, Json, Path};
 use muster_http::{Caller, Problem, Role};
+use muster_rules::cost;
+use tracing::Span;
 
 use crate::Segments;
 use crate::answers::Estimate;
+use crate::error::Error;
 use crate::operations;
 
 /// Count a rule.
@@ -37,9 +41,14 @@ pub async fn estimate(
     // Nobody waits for the answer any more once this future is dropped: then the evaluation ends.
     let waiting = Waiting(Arc::new(AtomicBool::new(true)));
     let watched = waiting.0.clone();
+    let began = Instant::now();
+    let rule = operations::parse(&segments, &body, "")?;
+    let turn = segments.turns.take(&app, cost(&rule)).await.map_err(Error::from)?;
+    let span = Span::current();
     let estimate = move || {
+        let _turn = turn;
         let stopped = || !watched.load(Ordering::Relaxed);
-        operations::estimate(&segments, &app, &body, &stopped)
+        span.in_scope(|| operations::estimate(&segments, &app, &rule, began, &stopped))
     };
     let answer = tokio::task::spawn_blocking(estimate).await.map_err(Problem::internal)?;
     drop(waiting);

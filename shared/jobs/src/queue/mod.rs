@@ -69,7 +69,7 @@ pub(crate) struct Line {
 
 impl Line {
     /// Stored with every ticket: a change would strand those that wait.
-    fn name(&self) -> String {
+    pub fn name(&self) -> String {
         format!("muster.{}.{}", self.kind, self.priority.name())
     }
 }
