@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use muster_days::Tz;
+use muster_http::identity::Secret;
 use muster_ingest::rejects::RejectLimit;
 use muster_jobs::QueueAt;
 use muster_sql::Server;
@@ -30,6 +31,7 @@ pub struct Config {
     pub log: LogSettings,
     pub telemetry: TraceSettings,
     pub database: DatabaseConfig,
+    pub services: ServicesConfig,
     pub queue: QueueConfig,
     pub jobs: JobsConfig,
     pub ingest: IngestConfig,
@@ -45,6 +47,28 @@ pub enum Role {
     Labels,
     Ingest,
     Segments,
+}
+
+/// Where the roles are that do not run in this process.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServicesConfig {
+    /// Empty: nothing is forwarded, and nothing is served to gateways.
+    pub secret: String,
+    pub labels: Vec<String>,
+    pub ingest: Vec<String>,
+    pub segments: Vec<String>,
+}
+
+impl fmt::Debug for ServicesConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ServicesConfig { secret: _, labels, ingest, segments } = self;
+        f.debug_struct("ServicesConfig")
+            .field("labels", labels)
+            .field("ingest", ingest)
+            .field("segments", segments)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Where results and metadata are.
@@ -144,7 +168,32 @@ impl Config {
         };
         say("MUSTER_DATABASE_URL", &mut self.database.url);
         say("MUSTER_QUEUE_URL", &mut self.queue.url);
+        say("MUSTER_SERVICES_SECRET", &mut self.services.secret);
         say("OTEL_EXPORTER_OTLP_ENDPOINT", &mut self.telemetry.endpoint);
+    }
+
+    /// What gateways sign with and the other roles check; None where nothing is said.
+    pub fn secret(&self) -> anyhow::Result<Option<Secret>> {
+        if self.services.secret.is_empty() {
+            return Ok(None);
+        }
+        let secret = Secret::new(&self.services.secret);
+        Ok(Some(secret.context("services.secret has at least 16 bytes; take random ones")?))
+    }
+
+    fn check_services(&self) -> anyhow::Result<()> {
+        let ServicesConfig { secret, labels, ingest, segments } = &self.services;
+        for url in labels.iter().chain(ingest).chain(segments) {
+            let named =
+                url.strip_prefix("http://").is_some_and(|rest| !rest.is_empty() && !rest.contains('/'));
+            if !named {
+                bail!("`{url}` is no address of a role: write http://host:port, without a path");
+            }
+            if secret.is_empty() {
+                bail!("roles elsewhere need services.secret, or MUSTER_SERVICES_SECRET: at least 16 bytes");
+            }
+        }
+        Ok(())
     }
 
     /// The database server, when one is named.
@@ -176,6 +225,8 @@ impl Config {
             bail!("telemetry.sample is a share from 0 to 1");
         }
         self.server()?;
+        self.secret()?;
+        self.check_services()?;
         if self.ingest.memory_mb == 0 || self.ingest.concurrency == 0 || self.segments.concurrency == 0 {
             bail!("ingest.memory_mb, ingest.concurrency and segments.concurrency are at least 1");
         }
@@ -281,6 +332,9 @@ mod tests {
             "[database]\nurl = 'postgres://host/muster'",
             "[database]\nurl = 'mysql://host'",
             "[telemetry]\nsample = 2.0",
+            "[services]\nsecret = 'short'",
+            "[services]\nlabels = ['http://host:1']",
+            "[services]\nsecret = 'sixteen bytes at least'\nlabels = ['http://host:1/path']",
             "roles = []",
             "roles = ['cook']",
             "[gateway]\nspeed = 1",

@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::SystemTime;
 
 use anyhow::Context;
+use muster_gateway::{Gateway, Host};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -46,15 +47,20 @@ async fn start_with(config: Config) -> anyhow::Result<Running> {
     let (stop, stopping) = watch::channel(false);
     let mut tasks = JoinSet::new();
     let mut address = config.listen;
+    let stopped = wait(stopping.clone());
     if config.has(Role::Gateway) {
-        let services = parts.services(&config);
-        let (db, jobs) = (parts.db.clone(), parts.jobs.clone());
-        let gateway = muster_gateway::build(config.gateway.clone(), db, jobs, services)?;
-        let listener =
-            TcpListener::bind(config.listen).with_context(|| format!("can't listen on {}", config.listen))?;
+        let listener = listen(&config)?;
         address = listener.local_addr()?;
-        let stopped = wait(stopping.clone());
+        let gateway = gateway(&config, &parts)?;
         tasks.spawn(async move { Ok(muster_gateway::run(gateway, listener, stopped).await?) });
+    } else if let Some(secret) = config.secret()? {
+        let listener = listen(&config)?;
+        address = listener.local_addr()?;
+        let (services, ready) = (parts.services(&config), parts.ready());
+        let host = Host { services, secret, ready, shutdown_seconds: config.gateway.shutdown_seconds };
+        tasks.spawn(async move { Ok(muster_gateway::host(host, listener, stopped).await?) });
+    } else {
+        tracing::info!("no services.secret: this process only takes part in jobs");
     }
     let (jobs, handlers) = (parts.jobs.clone(), parts.handlers(&config));
     let stopped = wait(stopping.clone());
@@ -62,6 +68,22 @@ async fn start_with(config: Config) -> anyhow::Result<Running> {
     let running = Running { address, stop, tasks, parts };
     running.parts.sweep(SystemTime::now()).await?;
     Ok(running)
+}
+
+fn listen(config: &Config) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(config.listen).with_context(|| format!("can't listen on {}", config.listen))
+}
+
+fn gateway(config: &Config, parts: &Parts) -> anyhow::Result<Gateway> {
+    let (db, jobs) = (parts.db.clone(), parts.jobs.clone());
+    let gateway = muster_gateway::build(config.gateway.clone(), db, jobs, parts.services(config))?;
+    let away = Parts::away(config);
+    for lost in away.iter().filter(|role| role.instances.is_empty()) {
+        tracing::warn!(role = lost.name, "the role runs nowhere: its requests are answered 503");
+    }
+    let ready = parts.ready().into_iter();
+    let gateway = gateway.with_away(away, config.secret()?);
+    Ok(ready.fold(gateway, |gateway, (name, ready)| gateway.with_ready(name, ready)))
 }
 
 impl Running {

@@ -6,6 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 
 use anyhow::Context;
+use muster_gateway::{Away, Ready};
 use muster_http::Service;
 use muster_jobs::{Handler, Jobs};
 use muster_profile_store::Store;
@@ -13,7 +14,7 @@ use muster_rules::Caps;
 use muster_segments::{Segments, Turns};
 use muster_sql::Db;
 
-use crate::config::{Config, Role};
+use crate::config::{Config, Role, ServicesConfig};
 
 /// What the services of one process share.
 pub struct Parts {
@@ -64,6 +65,36 @@ impl Parts {
             services.push(muster_segments::service(self.segments.clone()));
         }
         services
+    }
+
+    /// The roles that run in other processes, if anywhere.
+    pub fn away(config: &Config) -> Vec<Away> {
+        let ServicesConfig { labels, ingest, segments, .. } = config.services.clone();
+        let all = [
+            (Role::Labels, "labels", muster_labels::openapi(), labels),
+            (Role::Ingest, "ingest", muster_ingest::openapi(), ingest),
+            (Role::Segments, "segments", muster_segments::openapi(), segments),
+        ];
+        let elsewhere = all.into_iter().filter(|(role, ..)| !config.has(*role));
+        elsewhere.map(|(_, name, openapi, instances)| Away { name, openapi, instances }).collect()
+    }
+
+    /// What this process needs to do its work. The queue is not among it: without it jobs run later, from
+    /// their rows.
+    pub fn ready(&self) -> Vec<(&'static str, Ready)> {
+        let (db, store) = (self.db.clone(), self.store.clone());
+        let database: Ready = Arc::new(move || {
+            let db = db.clone();
+            Box::pin(async move { db.ping().await.map_err(|error| error.to_string()) })
+        });
+        let store: Ready = Arc::new(move || {
+            let store = store.clone();
+            Box::pin(async move {
+                let looked = tokio::task::spawn_blocking(move || store.apps().map(drop)).await;
+                looked.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+            })
+        });
+        vec![("database", database), ("store", store)]
     }
 
     /// The jobs that this process runs.

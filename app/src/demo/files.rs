@@ -147,7 +147,7 @@ mod tests {
             hasher.update(path.file_name().unwrap().as_encoded_bytes());
             hasher.update(std::fs::read(path).unwrap());
         }
-        format!("{:x}", hasher.finalize())
+        hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     #[test]

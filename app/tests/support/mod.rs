@@ -1,72 +1,101 @@
-//! A real server in a process of its own, on a port and a data folder of its own, and a small client.
+//! Real servers in processes of their own, on ports and a data folder of their own, and a small client.
 
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
-use std::net::TcpListener;
+pub mod process;
+
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
 
+use process::{Process, free_port};
+
 /// Longer than anything here should take, on a machine that has other things to do.
 const PATIENCE: Duration = Duration::from_secs(180);
 
+/// A deployment: one process with every role, or, where tests run split, a gateway, labels, ingest and two
+/// segments processes on MariaDB and Redis.
 pub struct Server {
-    child: Child,
+    pub processes: Vec<Process>,
     pub url: String,
     pub http: reqwest::Client,
     pub key: Option<String>,
 }
 
+/// The servers of a split deployment.
+pub struct Stores {
+    pub database: String,
+    pub redis: String,
+    pub prefix: String,
+}
+
+/// Leases are short, so that a killed job is taken up again soon.
+const JOBS: &str = "[jobs]\nlease_seconds = 2\n";
+const SECRET: &str = "a secret of the tests, of no worth";
+
 impl Server {
-    /// Serves every role on `data`; returns once it is ready. Leases are short, so that a killed job is
-    /// taken up again soon.
+    /// Serves every role on `data`, in the shape the tests run in; returns once it is ready.
     pub async fn start(data: &Path) -> Server {
         Server::start_with(data, "").await
     }
 
     /// With further lines of configuration.
     pub async fn start_with(data: &Path, config: &str) -> Server {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let file = data.with_extension("toml");
-        std::fs::write(&file, format!("{config}\n[jobs]\nlease_seconds = 2\n")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_muster"))
-            .args(["serve", "--data"])
-            .arg(data)
-            .arg("--config")
-            .arg(file)
-            .args(["--listen", &format!("127.0.0.1:{port}")])
-            .stdin(Stdio::null())
-            .stderr(
-                std::fs::File::options().create(true).append(true).open(data.with_extension("log")).unwrap(),
-            )
-            .spawn()
-            .unwrap();
-        let url = format!("http://127.0.0.1:{port}");
-        let server = Server { child, url, http: reqwest::Client::new(), key: None };
-        let until = Instant::now() + PATIENCE;
-        loop {
-            match server.http.get(format!("{}/readyz", server.url)).send().await {
-                Ok(answer) if answer.status() == StatusCode::OK => return server,
-                _ if Instant::now() > until => panic!("the server did not get ready"),
-                _ => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
+        let Some((redis, prefix)) = muster_real_servers::redis(data) else {
+            return Server::embedded(data, config).await;
+        };
+        let database = muster_real_servers::database_url(data).await;
+        Server::split(data, &Stores { database, redis, prefix }, config).await
+    }
+
+    pub async fn embedded(data: &Path, config: &str) -> Server {
+        let process = Process::start("all", data, free_port(), &[], &format!("{config}\n{JOBS}"));
+        Server::of(vec![process]).await
+    }
+
+    pub async fn split(data: &Path, stores: &Stores, config: &str) -> Server {
+        let ports: Vec<u16> = (0..5).map(|_| free_port()).collect();
+        let at = |port: usize| format!("'http://127.0.0.1:{}'", ports[port]);
+        let Stores { database, redis, prefix } = stores;
+        let common = format!(
+            "{config}\n{JOBS}\n[database]\nurl = '{database}'\n[queue]\nurl = '{redis}'\nprefix = '{prefix}'\n"
+        );
+        let role = format!("{common}[services]\nsecret = '{SECRET}'\n");
+        let gateway =
+            format!("{role}labels = [{}]\ningest = [{}]\nsegments = [{}, {}]\n", at(1), at(2), at(3), at(4));
+        migrate(data, &common);
+        let start = |name: &str, roles: &str, port: usize, config: &str| {
+            Process::start(name, data, ports[port], &["--role", roles], config)
+        };
+        Server::of(vec![
+            start("gateway", "gateway", 0, &gateway),
+            start("labels", "labels", 1, &role),
+            start("ingest", "ingest", 2, &role),
+            start("segments-1", "segments", 3, &role),
+            start("segments-2", "segments", 4, &role),
+        ])
+        .await
+    }
+
+    async fn of(processes: Vec<Process>) -> Server {
+        let http = reqwest::Client::new();
+        for process in &processes {
+            process.until_ready(&http).await;
         }
+        Server { url: processes[0].url(), processes, http, key: None }
     }
 
-    /// SIGKILL, at once.
+    /// SIGKILL to every process, at once.
     pub fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.processes.iter_mut().for_each(Process::kill);
     }
 
-    /// Resident memory of the server in bytes.
+    /// Resident memory of the largest process in bytes.
     pub fn memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+        self.processes.iter().map(Process::memory).max().unwrap()
     }
 
     pub fn with_key(&self, key: &str) -> Client<'_> {
@@ -78,11 +107,12 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn migrate(data: &Path, config: &str) {
+    let file = data.with_extension("migrate.toml");
+    std::fs::write(&file, config).unwrap();
+    let done = Command::new(env!("CARGO_BIN_EXE_muster")).arg("migrate").arg("--config").arg(file).output();
+    let done = done.unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
 #[derive(Clone)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actix_web::web::Data;
 use futures::future::BoxFuture;
 use muster_http::Service;
+use muster_http::identity::Secret;
 use muster_jobs::Jobs;
 use muster_rules::Caps;
 use muster_sql::Db;
@@ -13,6 +14,7 @@ use tokio::sync::watch;
 use utoipa::OpenApi;
 
 use crate::error::GatewayError;
+use crate::forward::{Away, Forward};
 use crate::middleware::Door;
 use crate::operations::authenticate::Authority;
 use crate::operations::flow_control::FlowControl;
@@ -31,6 +33,8 @@ pub struct Gateway {
     pub(crate) db: Db,
     pub(crate) jobs: Jobs,
     pub(crate) services: Vec<Service>,
+    pub(crate) away: Vec<Away>,
+    pub(crate) secret: Option<Secret>,
     pub(crate) caps: Caps,
     pub(crate) ready: Vec<(&'static str, Ready)>,
     pub(crate) metrics: Recorder,
@@ -44,7 +48,8 @@ pub fn build(
     services: Vec<Service>,
 ) -> Result<Gateway, GatewayError> {
     let metrics = muster_telemetry::recorder()?;
-    Ok(Gateway { settings, db, jobs, services, caps: Caps::default(), ready: Vec::new(), metrics })
+    let (away, ready) = (Vec::new(), Vec::new());
+    Ok(Gateway { settings, db, jobs, services, away, secret: None, caps: Caps::default(), ready, metrics })
 }
 
 impl Gateway {
@@ -52,6 +57,13 @@ impl Gateway {
     /// does not parse here is taken for the cheapest.
     pub fn with_caps(mut self, caps: Caps) -> Self {
         self.caps = caps;
+        self
+    }
+
+    /// Services whose requests are forwarded, signed with the secret that their processes know.
+    pub fn with_away(mut self, away: Vec<Away>, secret: Option<Secret>) -> Self {
+        self.away = away;
+        self.secret = secret;
         self
     }
 
@@ -63,33 +75,44 @@ impl Gateway {
 
     /// The OpenAPI document of the gateway and its services, as `/openapi.json` serves it.
     pub fn openapi(&self) -> utoipa::openapi::OpenApi {
-        document(GatewayApi::openapi(), &self.services)
+        let here = self.services.iter().map(|service| &service.openapi);
+        let away = self.away.iter().map(|service| &service.openapi);
+        document(GatewayApi::openapi(), here.chain(away))
     }
 
     /// The state that all worker threads share.
     pub(crate) fn open(self, keyless: bool, stopping: watch::Receiver<bool>) -> Result<Opened, GatewayError> {
         let mut document = self.openapi();
+        let here: Vec<&'static str> = self.services.iter().map(|service| service.name).collect();
+        let forward = Data::new(Forward::new(self.away, self.secret));
+        let process = Process {
+            methods: Methods::of(&mut document),
+            ready: self.ready,
+            metrics: self.metrics,
+            stopping: stopping.clone(),
+        };
         let gate = Gate {
             door: Door::new(Authority::new(self.db.clone()), keyless),
             slots: Slots::new(&self.settings.in_flight),
             flow: FlowControl::new(&self.settings),
             once: Arc::new(Once::new(self.db.clone(), self.settings.idempotency_hours)),
-            methods: Methods::of(&mut document),
             openapi: serde_json::to_string(&document).map_err(std::io::Error::other)?,
             settings: self.settings,
             db: self.db,
             jobs: self.jobs,
             caps: self.caps,
-            ready: self.ready,
-            metrics: self.metrics,
+            here,
             stopping,
         };
-        Ok(Opened { gate: Data::new(gate), services: self.services })
+        let (gate, process) = (Data::new(gate), Data::new(process));
+        Ok(Opened { gate, process, forward, services: self.services })
     }
 }
 
 pub(crate) struct Opened {
     pub gate: Data<Gate>,
+    pub process: Data<Process>,
+    pub forward: Data<Forward>,
     pub services: Vec<Service>,
 }
 
@@ -103,11 +126,18 @@ pub(crate) struct Gate {
     pub slots: Slots,
     pub flow: FlowControl,
     pub once: Arc<Once>,
-    pub methods: Methods,
     pub openapi: String,
     pub caps: Caps,
+    /// The services that run in this process.
+    pub here: Vec<&'static str>,
+    /// Turns true when the server is told to stop: what streams without end ends then.
+    pub stopping: watch::Receiver<bool>,
+}
+
+/// What any process that serves HTTP needs, be it a gateway or the host of other roles.
+pub(crate) struct Process {
+    pub methods: Methods,
     pub ready: Vec<(&'static str, Ready)>,
     pub metrics: Recorder,
-    /// Turns true when the server is told to stop: what streams without end ends then.
     pub stopping: watch::Receiver<bool>,
 }

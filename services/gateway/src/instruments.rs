@@ -33,6 +33,11 @@ pub fn refused(class: &'static str, code: &'static str) {
     counter!("muster_gateway_refused_total", "class" => class, "code" => code).increment(1);
 }
 
+/// A process of a role could not be reached, or broke off.
+pub fn forward_failed(role: &'static str) {
+    counter!("muster_gateway_forward_failures_total", "role" => role).increment(1);
+}
+
 pub fn replayed() {
     counter!("muster_gateway_replayed_total").increment(1);
 }

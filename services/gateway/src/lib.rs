@@ -5,7 +5,9 @@
 mod class;
 mod clock;
 mod error;
+mod forward;
 mod gateway;
+mod host;
 mod instruments;
 mod middleware;
 mod operations;
@@ -15,7 +17,9 @@ mod settings;
 mod store;
 
 pub use error::GatewayError;
+pub use forward::Away;
 pub use gateway::{Gateway, Ready, build};
+pub use host::{Host, host};
 pub use operations::keys;
 pub use server::run;
 pub use settings::{AppQuotas, ImportLimits, InFlight, Quota, Quotas, Settings, TimeLimits};

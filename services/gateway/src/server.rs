@@ -15,11 +15,11 @@ use crate::error::GatewayError;
 use crate::gateway::{Gate, Gateway, Opened};
 use crate::middleware::{govern, observe};
 use crate::operations::once::RENEW_EVERY;
-use crate::{routes, store};
+use crate::{forward, routes, store};
 
 const UPKEEP_EVERY: Duration = Duration::from_secs(60);
 /// A client whose body was refused has this long to read the answer.
-const LINGER: Duration = Duration::from_secs(5);
+pub(crate) const LINGER: Duration = Duration::from_secs(5);
 
 /// Serves on `listener` until `shutdown`, then lets running requests end. On a loopback address requests
 /// without a key are the administrator, unless the settings ask for keys; on any other address this is
@@ -38,11 +38,12 @@ pub async fn run(
     let (stop, stopping) = watch::channel(false);
     let opened = gateway.open(keyless, stopping)?;
     let gate = opened.gate.clone();
+    let metrics = opened.process.metrics.clone();
     let server = start(opened, listener)?;
     tracing::info!(%address, keyless, "serving");
 
     let mut background = JoinSet::new();
-    background.spawn(muster_telemetry::upkeep(gate.metrics.clone()));
+    background.spawn(muster_telemetry::upkeep(metrics));
     background.spawn(upkeep(gate.clone()));
     background.spawn(stay(gate));
     let handle = server.handle();
@@ -59,10 +60,14 @@ fn start(opened: Opened, listener: TcpListener) -> std::io::Result<Server> {
     let settings = opened.gate.settings.clone();
     let app = move || {
         let services = opened.services.clone();
+        let forward = opened.forward.clone();
         App::new()
             .app_data(opened.gate.clone())
+            .app_data(opened.process.clone())
+            .app_data(opened.forward.clone())
             .configure(muster_http::extractors)
             .configure(routes::mount)
+            .configure(move |config| forward::mount(config, &forward))
             .configure(move |config| services.iter().for_each(|service| (service.routes)(config)))
             .default_service(actix_web::web::to(routes::unknown))
             // The last one is the outermost.

@@ -32,6 +32,11 @@ pub(crate) struct Ingest {
     pub settings: Settings,
 }
 
+/// The service's part of the OpenAPI document, for a gateway in another process.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    routes::openapi()
+}
+
 /// The service's routes.
 pub fn service(jobs: Jobs, settings: Settings) -> Service {
     let ingest = actix_web::web::Data::new(Ingest { jobs, settings });

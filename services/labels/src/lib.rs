@@ -11,6 +11,11 @@ use std::sync::Arc;
 use muster_http::Service;
 use muster_profile_store::Store;
 
+/// The service's part of the OpenAPI document, for a gateway in another process.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    routes::openapi()
+}
+
 /// The labels service over the published data of `store`.
 pub fn service(store: Arc<Store>) -> Service {
     let catalogue = catalogue::Catalogue::new(store);

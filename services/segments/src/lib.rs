@@ -37,6 +37,11 @@ pub struct Segments {
     pub turns: Turns,
 }
 
+/// The service's part of the OpenAPI document, for a gateway in another process.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    routes::openapi()
+}
+
 /// The service's routes.
 pub fn service(segments: Segments) -> Service {
     let segments = actix_web::web::Data::new(segments);

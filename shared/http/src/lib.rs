@@ -3,6 +3,7 @@
 
 mod caller;
 mod extract;
+pub mod identity;
 mod page;
 mod problem;
 mod request_id;

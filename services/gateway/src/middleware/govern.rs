@@ -191,7 +191,7 @@ impl Call {
 }
 
 /// The app that a path names, decoded just as the handlers' own `web::Path` decodes it.
-fn app_of(path: &str) -> Option<String> {
+pub fn app_of(path: &str) -> Option<String> {
     thread_local! {
         static APPS: ResourceDef = ResourceDef::new("/v1/apps/{app}{rest}*");
     }

@@ -9,5 +9,5 @@ mod observe;
 mod repeat;
 
 pub use door::Door;
-pub use govern::govern;
+pub use govern::{app_of, govern};
 pub use observe::observe;

@@ -15,7 +15,7 @@ use tracing::{Instrument, field};
 use ulid::Ulid;
 
 use super::answer::answer;
-use crate::gateway::Gate;
+use crate::gateway::Process;
 use crate::instruments;
 use crate::routes::unmatched;
 
@@ -23,7 +23,7 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ID_LIMIT: usize = 64;
 
 pub async fn observe(
-    gate: Data<Gate>,
+    process: Data<Process>,
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
@@ -35,12 +35,20 @@ pub async fn observe(
     let route = req.match_pattern().unwrap_or_else(|| "unmatched".to_owned());
     req.extensions_mut().insert(RequestId(id.clone()));
 
-    let span = tracing::info_span!("request", request_id = %id, caller = field::Empty);
+    let name = format!("{method} {route}");
+    let span = tracing::info_span!(
+        "request", otel.name = name, otel.kind = "server", request_id = %id, caller = field::Empty,
+        http.response.status_code = field::Empty,
+    );
+    if let Some(parent) = req.headers().get("traceparent").and_then(|parent| parent.to_str().ok()) {
+        muster_telemetry::continue_trace(&span, parent);
+    }
     let inner = async { next.call(req).await.map(ServiceResponse::map_into_boxed_body) };
     let answered = answer(inner).instrument(span.clone()).await;
-    let answered = answered.map(|response| finish(response, &id, gate.methods.allowed(&path)));
+    let answered = answered.map(|response| finish(response, &id, process.methods.allowed(&path)));
 
     let (status, took) = (answered.status(), started.elapsed());
+    span.record("http.response.status_code", status.as_u16());
     instruments::answered(&method, &route, status, took);
     span.in_scope(|| log(&method, &route, status, took.as_secs_f64() * 1e3));
     answered.into_outcome()

@@ -3,7 +3,7 @@
 
 use actix_web::dev::ResourceDef;
 use actix_web::http::{Method, StatusCode};
-use muster_http::{FieldError, PROBLEM_JSON, ProblemBody, Service};
+use muster_http::{FieldError, PROBLEM_JSON, ProblemBody};
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{
@@ -12,7 +12,7 @@ use utoipa::openapi::{
 };
 
 /// The whole document. `own` is the gateway's part.
-pub fn document(own: OpenApi, services: &[Service]) -> OpenApi {
+pub fn document<'a>(own: OpenApi, services: impl Iterator<Item = &'a OpenApi>) -> OpenApi {
     let info = InfoBuilder::new()
         .title("Muster")
         .version(env!("CARGO_PKG_VERSION"))
@@ -28,7 +28,7 @@ pub fn document(own: OpenApi, services: &[Service]) -> OpenApi {
     let mut document =
         OpenApiBuilder::new().info(info).components(Some(components)).security(Some(either)).build();
     document.merge(own);
-    services.iter().for_each(|service| document.merge(service.openapi.clone()));
+    services.for_each(|part| document.merge(part.clone()));
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {
             complete(&method, path, operation);
@@ -37,7 +37,7 @@ pub fn document(own: OpenApi, services: &[Service]) -> OpenApi {
     document
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
+pub fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
     let PathItem { get, put, post, delete, patch, .. } = item;
     let known = [
         (Method::GET, get),

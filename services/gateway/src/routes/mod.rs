@@ -4,6 +4,7 @@ mod audit;
 mod job_events;
 mod jobs;
 mod keys;
+mod roles;
 mod system;
 
 use actix_web::web::{Data, ServiceConfig, delete, get, post, resource};
@@ -11,18 +12,25 @@ use actix_web::{HttpRequest, HttpResponse};
 use muster_http::{Kind, Problem};
 use utoipa::OpenApi;
 
-use crate::gateway::Gate;
+use crate::gateway::Process;
 
-pub fn mount(config: &mut ServiceConfig) {
+/// What every process answers about itself.
+pub fn mount_process(config: &mut ServiceConfig) {
     config
-        .service(resource("/").route(get().to(system::home)))
         .service(resource("/healthz").route(get().to(system::healthz)))
         .service(resource("/readyz").route(get().to(system::readyz)))
-        .service(resource("/metrics").route(get().to(system::metrics)))
+        .service(resource("/metrics").route(get().to(system::metrics)));
+}
+
+pub fn mount(config: &mut ServiceConfig) {
+    mount_process(config);
+    config
+        .service(resource("/").route(get().to(system::home)))
         .service(resource("/openapi.json").route(get().to(system::openapi)))
         .service(resource("/v1/keys").route(get().to(keys::list)).route(post().to(keys::create)))
         .service(resource("/v1/keys/{key}").route(delete().to(keys::revoke)))
         .service(resource("/v1/audit").route(get().to(audit::list)))
+        .service(resource("/v1/roles").route(get().to(roles::list)))
         .service(resource("/v1/jobs").route(get().to(jobs::list)))
         .service(resource("/v1/jobs/{job}").route(get().to(jobs::get)))
         .service(resource("/v1/jobs/{job}/cancel").route(post().to(jobs::cancel)))
@@ -42,6 +50,7 @@ pub fn mount(config: &mut ServiceConfig) {
         keys::create,
         keys::revoke,
         audit::list,
+        roles::list,
         jobs::list,
         jobs::get,
         jobs::cancel,
@@ -56,8 +65,8 @@ pub fn mount(config: &mut ServiceConfig) {
 pub struct GatewayApi;
 
 /// Answers what no route answers: 405 where the address exists, else 404.
-pub async fn unknown(gate: Data<Gate>, req: HttpRequest) -> Result<HttpResponse, Problem> {
-    Err(unmatched(gate.methods.allowed(req.path())))
+pub async fn unknown(process: Data<Process>, req: HttpRequest) -> Result<HttpResponse, Problem> {
+    Err(unmatched(process.methods.allowed(req.path())))
 }
 
 /// The problem of a request without a route, by the methods that its address allows.

@@ -8,7 +8,7 @@ use actix_web::web::Data;
 use muster_http::{Kind, Problem};
 use tokio::time::timeout;
 
-use crate::gateway::Gate;
+use crate::gateway::{Gate, Process};
 
 const READY_WITHIN: Duration = Duration::from_secs(2);
 
@@ -33,12 +33,11 @@ pub async fn healthz() -> &'static str {
 /// The process can do its work
 #[utoipa::path(get, path = "/readyz", tag = "system", security(()),
     responses((status = 200, content_type = "text/plain", body = String)))]
-pub async fn readyz(gate: Data<Gate>) -> Result<&'static str, Problem> {
-    if *gate.stopping.borrow() {
+pub async fn readyz(process: Data<Process>) -> Result<&'static str, Problem> {
+    if *process.stopping.borrow() {
         return Err(unready("server", "it is stopping"));
     }
-    check("database", gate.db.ping()).await?;
-    for (name, ready) in &gate.ready {
+    for (name, ready) in &process.ready {
         check(name, ready()).await?;
     }
     Ok("ready\n")
@@ -66,8 +65,8 @@ fn unready(name: &str, why: impl std::fmt::Display) -> Problem {
 /// Metrics in Prometheus' text format
 #[utoipa::path(get, path = "/metrics", tag = "system", security(()),
     responses((status = 200, content_type = "text/plain", body = String)))]
-pub async fn metrics(gate: Data<Gate>) -> HttpResponse {
-    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(gate.metrics.render())
+pub async fn metrics(process: Data<Process>) -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(process.metrics.render())
 }
 
 /// This document
