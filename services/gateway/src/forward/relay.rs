@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use actix_web::body::SizedStream;
-use actix_web::http::Method;
 use actix_web::http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, DATE, EXPECT, HOST, HeaderMap, HeaderName,
     HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
+use actix_web::http::{Method, StatusCode};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use awc::error::SendRequestError;
@@ -80,6 +80,13 @@ pub async fn relay(
     let order = role.instances.in_turn(clock::now_ms());
     for instance in order.into_iter().cycle().take(TRIES) {
         match attempt(&req, secret, &caller, instance, &body).await {
+            Ok(response) if response.status() == StatusCode::UNAUTHORIZED => {
+                tracing::error!(
+                    role = role.name,
+                    "a process does not take this gateway's secret, or its clock"
+                );
+                break;
+            }
             Ok(response) => {
                 instance.welcome_back();
                 return Ok(response);

@@ -37,8 +37,9 @@ pub struct RoleStates {
 pub async fn list(
     gate: Data<Gate>,
     forward: Data<Forward>,
-    _caller: Caller,
+    caller: Caller,
 ) -> Result<Json<RoleStates>, Problem> {
+    caller.require_root()?;
     let here =
         gate.here.iter().map(|name| RoleState { role: (*name).into(), here: true, instances: 1, ready: 1 });
     let mut items: Vec<RoleState> = here.collect();

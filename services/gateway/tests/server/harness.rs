@@ -96,6 +96,7 @@ impl Server {
         let notes = Arc::new(Notes::default());
         let services = vec![notes::service(Arc::clone(&notes))];
         let gateway = build(settings, db.clone(), jobs.clone(), services).unwrap();
+        let gateway = gateway.with_ready("database", database_ready(db.clone()));
         let listener = TcpListener::bind(address).unwrap();
         let base = format!("http://127.0.0.1:{}", listener.local_addr().unwrap().port());
         let (stop, stopped) = oneshot::channel();
@@ -128,6 +129,13 @@ impl Server {
         self.stop.send(()).unwrap();
         self.running.await.unwrap().unwrap();
     }
+}
+
+fn database_ready(db: Db) -> muster_gateway::Ready {
+    Arc::new(move || {
+        let db = db.clone();
+        Box::pin(async move { db.ping().await.map_err(|error| error.to_string()) })
+    })
 }
 
 pub async fn make_key(db: &Db, apps: &[&str], roles: &[Role]) -> String {

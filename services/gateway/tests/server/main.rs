@@ -4,6 +4,7 @@
 mod apps;
 mod edges;
 mod flow;
+mod forward;
 mod harness;
 mod jobs;
 mod keys;
