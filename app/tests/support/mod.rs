@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
+pub mod collector;
 pub mod process;
 
 use std::path::{Path, PathBuf};
