@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use anyhow::Context;
 use muster_gateway::{Gateway, Host};
+use muster_jobs::QueueAt;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -82,7 +83,10 @@ fn gateway(config: &Config, parts: &Parts) -> anyhow::Result<Gateway> {
         tracing::warn!(role = lost.name, "the role runs nowhere: its requests are answered 503");
     }
     let ready = parts.ready().into_iter();
-    let gateway = gateway.with_away(away, config.secret()?);
+    let mut gateway = gateway.with_away(away, config.secret()?).with_users(parts.users());
+    if let QueueAt::Redis { connection, prefix } = config.queue_at()? {
+        gateway = gateway.with_redis(connection, &prefix);
+    }
     Ok(ready.fold(gateway, |gateway, (name, ready)| gateway.with_ready(name, ready)))
 }
 

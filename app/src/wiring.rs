@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 
 use anyhow::Context;
-use muster_gateway::{Away, Ready};
+use muster_gateway::{AppUsers, Away, Ready};
 use muster_http::Service;
 use muster_jobs::{Handler, Jobs};
 use muster_profile_store::Store;
@@ -77,6 +77,18 @@ impl Parts {
         ];
         let elsewhere = all.into_iter().filter(|(role, ..)| !config.has(*role));
         elsewhere.map(|(_, name, openapi, instances)| Away { name, openapi, instances }).collect()
+    }
+
+    /// How many users an app has, from what is published.
+    pub fn users(&self) -> AppUsers {
+        let store = self.store.clone();
+        Arc::new(move |app| {
+            let store = store.clone();
+            Box::pin(async move {
+                let looked = tokio::task::spawn_blocking(move || store.users(&app)).await;
+                looked.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+            })
+        })
     }
 
     /// What this process needs to do its work. The queue is not among it: without it jobs run later, from

@@ -13,6 +13,20 @@ pub enum QuotaKind {
 
 impl QuotaKind {
     pub const ALL: [QuotaKind; 4] = [QuotaKind::Read, QuotaKind::Estimate, QuotaKind::Job, QuotaKind::Import];
+
+    /// As in rows and in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            QuotaKind::Read => "read",
+            QuotaKind::Estimate => "estimate",
+            QuotaKind::Job => "job",
+            QuotaKind::Import => "import",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<QuotaKind> {
+        QuotaKind::ALL.into_iter().find(|kind| kind.name() == name)
+    }
 }
 
 /// What is bounded in number, size and time.

@@ -10,7 +10,9 @@ use muster_jobs::Jobs;
 use muster_rules::Caps;
 use muster_sql::Db;
 use muster_telemetry::Recorder;
+use redis::aio::ConnectionManager;
 use tokio::sync::watch;
+use ulid::Ulid;
 use utoipa::OpenApi;
 
 use crate::error::GatewayError;
@@ -20,9 +22,12 @@ use crate::operations::authenticate::Authority;
 use crate::operations::flow_control::FlowControl;
 use crate::operations::once::Once;
 use crate::operations::openapi::{Methods, document};
+use crate::operations::sizes::{AppUsers, Sizes};
 use crate::operations::slots::Slots;
+use crate::operations::usage::Usage;
 use crate::routes::GatewayApi;
 use crate::settings::Settings;
+use crate::store::gateways::Gateways;
 
 /// Says whether a part of the process can do its work; the text says why not.
 pub type Ready = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
@@ -35,6 +40,8 @@ pub struct Gateway {
     pub(crate) services: Vec<Service>,
     pub(crate) away: Vec<Away>,
     pub(crate) secret: Option<Secret>,
+    pub(crate) users: Option<AppUsers>,
+    pub(crate) gateways: Option<Gateways>,
     pub(crate) caps: Caps,
     pub(crate) ready: Vec<(&'static str, Ready)>,
     pub(crate) metrics: Recorder,
@@ -49,7 +56,19 @@ pub fn build(
 ) -> Result<Gateway, GatewayError> {
     let metrics = muster_telemetry::recorder()?;
     let (away, ready) = (Vec::new(), Vec::new());
-    Ok(Gateway { settings, db, jobs, services, away, secret: None, caps: Caps::default(), ready, metrics })
+    Ok(Gateway {
+        settings,
+        db,
+        jobs,
+        services,
+        away,
+        secret: None,
+        users: None,
+        gateways: None,
+        caps: Caps::default(),
+        ready,
+        metrics,
+    })
 }
 
 impl Gateway {
@@ -64,6 +83,19 @@ impl Gateway {
     pub fn with_away(mut self, away: Vec<Away>, secret: Option<Secret>) -> Self {
         self.away = away;
         self.secret = secret;
+        self
+    }
+
+    /// How the gateway learns how large an app is, and whether it is there at all.
+    pub fn with_users(mut self, users: AppUsers) -> Self {
+        self.users = Some(users);
+        self
+    }
+
+    /// Where the gateways of a deployment meet: each then takes its share of every quota. Without it this
+    /// one takes all.
+    pub fn with_redis(mut self, connection: ConnectionManager, prefix: &str) -> Self {
+        self.gateways = Some(Gateways::new(connection, prefix));
         self
     }
 
@@ -100,6 +132,10 @@ impl Gateway {
             settings: self.settings,
             db: self.db,
             jobs: self.jobs,
+            sizes: Sizes::new(self.users),
+            usage: Usage::default(),
+            gateways: self.gateways,
+            id: Ulid::generate().to_string(),
             caps: self.caps,
             here,
             stopping,
@@ -127,6 +163,11 @@ pub(crate) struct Gate {
     pub flow: FlowControl,
     pub once: Arc<Once>,
     pub openapi: String,
+    pub sizes: Sizes,
+    pub usage: Usage,
+    pub gateways: Option<Gateways>,
+    /// What this gateway is called among the others; new with every process.
+    pub id: String,
     pub caps: Caps,
     /// The services that run in this process.
     pub here: Vec<&'static str>,

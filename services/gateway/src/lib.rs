@@ -21,5 +21,6 @@ pub use forward::Away;
 pub use gateway::{Gateway, Ready, build};
 pub use host::{Host, host};
 pub use operations::keys;
+pub use operations::sizes::AppUsers;
 pub use server::run;
 pub use settings::{AppQuotas, ImportLimits, InFlight, Quota, Quotas, Settings, TimeLimits};

@@ -17,6 +17,8 @@ use crate::middleware::{govern, observe};
 use crate::operations::once::RENEW_EVERY;
 use crate::{forward, routes, store};
 
+/// How soon a quota that was changed at one gateway holds at the others.
+const STEP_EVERY: Duration = Duration::from_secs(1);
 const UPKEEP_EVERY: Duration = Duration::from_secs(60);
 /// A client whose body was refused has this long to read the answer.
 pub(crate) const LINGER: Duration = Duration::from_secs(5);
@@ -45,7 +47,8 @@ pub async fn run(
     let mut background = JoinSet::new();
     background.spawn(muster_telemetry::upkeep(metrics));
     background.spawn(upkeep(gate.clone()));
-    background.spawn(stay(gate));
+    background.spawn(stay(gate.clone()));
+    background.spawn(keep_step(gate.clone()));
     let handle = server.handle();
     let stopped = async {
         shutdown.await;
@@ -53,6 +56,11 @@ pub async fn run(
         handle.stop(true).await;
     };
     let (served, ()) = tokio::join!(server, stopped);
+    flush_usage(&gate).await;
+    if let Some(gateways) = &gate.gateways {
+        // The others would notice by themselves, a few seconds later.
+        let _ = gateways.leave(&gate.id).await;
+    }
     Ok(served?)
 }
 
@@ -84,14 +92,39 @@ fn start(opened: Opened, listener: TcpListener) -> std::io::Result<Server> {
     Ok(server.listen(listener)?.run())
 }
 
-/// Shows the other gateways that this one lives.
+/// Keeps in step with the other gateways: what the catalogue says of quotas, and how many share them.
+async fn keep_step(gate: Data<Gate>) {
+    let mut tick = tokio::time::interval(STEP_EVERY);
+    loop {
+        tick.tick().await;
+        match store::quotas::all(&gate.db).await {
+            Ok(rows) => gate.flow.set_catalogue(&rows),
+            Err(err) => tracing::warn!(error = %err, "the catalogue's quotas could not be read"),
+        }
+        let Some(gateways) = &gate.gateways else { continue };
+        match gateways.announce(&gate.id, clock::now_ms()).await {
+            Ok(living) => gate.flow.set_gateways(living),
+            // As many as there were.
+            Err(err) => tracing::warn!(error = %err, "Redis does not tell how many gateways there are"),
+        }
+    }
+}
+
+/// Shows the other gateways that this one lives, and adds what apps took to what they saw.
 async fn stay(gate: Data<Gate>) {
     let mut tick = tokio::time::interval(RENEW_EVERY);
     loop {
         tick.tick().await;
+        flush_usage(&gate).await;
         if let Err(err) = gate.once.renew(clock::now_ms()).await {
             tracing::warn!(error = %err, "the leases of running requests could not be renewed");
         }
+    }
+}
+
+async fn flush_usage(gate: &Gate) {
+    if let Err(err) = gate.usage.flush(&gate.db).await {
+        tracing::warn!(error = %err, "what apps took could not be written down; it is kept");
     }
 }
 
@@ -101,6 +134,9 @@ async fn upkeep(gate: Data<Gate>) {
     loop {
         tick.tick().await;
         gate.flow.retain_recent();
+        if let Err(err) = gate.usage.sweep(&gate.db, clock::now_ms()).await {
+            tracing::warn!(error = %err, "old days of usage could not be deleted");
+        }
         if let Err(err) = gate.once.sweep(clock::now_ms()).await {
             tracing::warn!(error = %err, "old answers could not be deleted");
         }

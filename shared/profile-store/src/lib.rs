@@ -37,6 +37,7 @@ pub use directory::{Directory, Place, bucket_of};
 pub use error::{Result, StoreError};
 pub use event_part::{EventMeta, EventPart, Postings};
 pub use label_part::{LabelMeta, LabelPart, TagMeta};
+use manifest::UsersEntry;
 pub use manifest::{BUCKETS, DictionaryEntry, EventDay, EventEntry, LabelDay, LabelEntry, Manifest};
 pub use publication::{EventShape, Publication};
 pub use snapshot::Snapshot;
@@ -80,6 +81,13 @@ impl Store {
         let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
         snapshots.insert(app.to_owned(), (stamp, snapshot.clone()));
         Ok(Some(snapshot))
+    }
+
+    /// How many users the app has, from its manifest alone; None for an app that never had any data.
+    pub fn users(&self, app: &str) -> Result<Option<u64>> {
+        let manifest = Manifest::read(&self.folder(app).join("manifest"))?;
+        let shown = manifest.filter(|manifest| manifest.generation > 0);
+        Ok(shown.map(|manifest| manifest.users.iter().map(UsersEntry::total).sum()))
     }
 
     /// Every app with published data, by name. One whose manifest can't be read is named in the log and

@@ -1,12 +1,13 @@
 //! The inner layer, step by step: who calls, for which app, is there room, how much does it cost, has it
 //! been asked before; then the handler; then the audit trail.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Path, ResourceDef, ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage};
@@ -42,6 +43,8 @@ struct Call {
     path: String,
     route: String,
     request_id: String,
+    /// Units that the call took of the app's quota.
+    units: Cell<u64>,
 }
 
 pub async fn govern(
@@ -61,6 +64,7 @@ pub async fn govern(
         Ok(answered) => answered,
         Err(problem) => Answer::refuse(problem),
     };
+    count(&gate, &call, &answered);
     record(&gate, &call, &answered).await;
     answered.into_outcome()
 }
@@ -93,8 +97,12 @@ async fn answer_within_quota(
 ) -> Result<Answer, Problem> {
     let body = read_body(gate, call, &mut req).await?;
     let subject = call.subject();
-    let level = match gate.flow.take(call.class.kind(), &subject, call.cost(gate, body.as_deref())) {
-        Ok(level) => level,
+    let cost = call.cost(gate, body.as_deref()).await;
+    let level = match gate.flow.take(call.class.kind(), &subject, cost) {
+        Ok(level) => {
+            call.units.set(cost);
+            level
+        }
         Err(refusal) => return Ok(refuse(call, refusal, &subject)),
     };
     let repeatable = match call.reads() {
@@ -163,6 +171,7 @@ impl Call {
             path: req.path().to_owned(),
             route: req.match_pattern().unwrap_or_else(|| "unmatched".to_owned()),
             request_id,
+            units: Cell::new(0),
         }
     }
 
@@ -177,9 +186,12 @@ impl Call {
         }
     }
 
-    fn cost(&self, gate: &Gate, body: Option<&[u8]>) -> u64 {
-        match (self.class, body) {
-            (Class::Estimate, Some(body)) => cost::of(&self.path, body, &gate.caps),
+    async fn cost(&self, gate: &Gate, body: Option<&[u8]>) -> u64 {
+        match (self.class, body, &self.app) {
+            (Class::Estimate, Some(body), Some(app)) => {
+                let factor = gate.sizes.factor(app, clock::now_ms()).await;
+                cost::of(&self.path, body, &gate.caps).saturating_mul(factor)
+            }
             _ => 1,
         }
     }
@@ -198,6 +210,15 @@ pub fn app_of(path: &str) -> Option<String> {
     let mut path = Path::new(path);
     APPS.with(|apps| apps.capture_match_info(&mut path)).then_some(())?;
     path.load::<(String, String)>().ok().map(|(app, _)| app)
+}
+
+/// Counts what an app took. One that is not there takes nothing: its name may be anything.
+fn count(gate: &Gate, call: &Call, answered: &Answer) {
+    let (Some(app), status) = (&call.app, answered.status()) else { return };
+    if status != StatusCode::NOT_FOUND {
+        let refused = status == StatusCode::TOO_MANY_REQUESTS;
+        gate.usage.count(app, call.class.kind(), call.units.get(), refused, clock::now_ms());
+    }
 }
 
 /// Writes the audit row of a write. It happened whether or not the row can be written.

@@ -1,17 +1,14 @@
-//! Quotas: a token bucket for each app and class of call, which a call empties by its cost.
+//! Quotas: what an app may take of each class of call, from configuration and catalogue, and what is left.
 
 use std::collections::HashMap;
-use std::num::NonZeroU32;
-use std::time::Duration;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
-use governor::clock::{Clock, DefaultClock};
-use governor::middleware::StateInformationMiddleware;
-use governor::state::keyed::DefaultKeyedStateStore;
-use governor::{Quota as Bucket, RateLimiter};
 use muster_http::{Kind, Problem};
 
+use super::meters::Meters;
 use crate::class::QuotaKind;
 use crate::settings::{Quota, Settings};
+use crate::store::quotas::QuotaRow;
 
 /// Whose quota a call takes from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -39,74 +36,103 @@ pub enum Refusal {
     NeverFits { cost: u64, limit: u32 },
 }
 
-type Limiter =
-    RateLimiter<Subject, DefaultKeyedStateStore<Subject>, DefaultClock, StateInformationMiddleware>;
-
-struct Meter {
-    quota: Quota,
-    limiter: Limiter,
+/// Who says what an app's quota is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    Default,
+    Configuration,
+    Catalogue,
 }
 
-/// The buckets of this process.
+/// The quotas in force, and this gateway's buckets.
 pub struct FlowControl {
-    everyone: HashMap<QuotaKind, Meter>,
-    // One limiter is one quota, so an app with a quota of its own has a limiter of its own.
-    own: HashMap<(String, QuotaKind), Meter>,
+    settings: Settings,
+    state: RwLock<State>,
+}
+
+struct State {
+    catalogue: HashMap<(String, QuotaKind), Quota>,
+    gateways: u32,
+    meters: Meters,
 }
 
 impl FlowControl {
     pub fn new(settings: &Settings) -> Self {
-        let everyone = QuotaKind::ALL.map(|kind| (kind, Meter::new(settings.quotas.of(kind)))).into();
-        let own = settings.app_quotas.iter().flat_map(|(app, quotas)| {
-            let quota = |kind| Some(((app.clone(), kind), Meter::new(quotas.of(kind)?)));
-            QuotaKind::ALL.into_iter().filter_map(quota)
-        });
-        FlowControl { everyone, own: own.collect() }
+        let everyone = QuotaKind::ALL.map(|kind| (kind, settings.quotas.of(kind)));
+        let catalogue = HashMap::new();
+        let meters = Meters::new(everyone, own(settings, &catalogue), 1);
+        let state = State { catalogue, gateways: 1, meters };
+        FlowControl { settings: settings.clone(), state: RwLock::new(state) }
     }
 
     /// Takes `cost` units, at least one, of the subject's quota.
     pub fn take(&self, kind: QuotaKind, subject: &Subject, cost: u64) -> Result<Level, Refusal> {
-        let own = match subject {
-            Subject::App(app) if !self.own.is_empty() => self.own.get(&(app.clone(), kind)),
-            _ => None,
-        };
-        own.unwrap_or(&self.everyone[&kind]).take(subject, cost.max(1))
+        self.state().meters.of(kind, subject).take(subject, cost.max(1))
     }
 
-    /// Forgets the buckets that are full: they are as good as new ones.
-    pub fn retain_recent(&self) {
-        self.everyone.values().chain(self.own.values()).for_each(|meter| meter.limiter.retain_recent());
-    }
-}
-
-impl Meter {
-    fn new(quota: Quota) -> Self {
-        let bucket = Bucket::per_second(quota.per_second).allow_burst(quota.burst);
-        Meter { quota, limiter: RateLimiter::keyed(bucket).with_middleware() }
-    }
-
-    fn take(&self, subject: &Subject, cost: u64) -> Result<Level, Refusal> {
-        let limit = self.quota.burst.get();
-        let never = Refusal::NeverFits { cost, limit };
-        let units = u32::try_from(cost).ok().and_then(NonZeroU32::new).ok_or(never)?;
-        match self.limiter.check_key_n(subject, units).map_err(|_| never)? {
-            Ok(state) => {
-                let remaining = state.remaining_burst_capacity();
-                let missing = f64::from(limit.saturating_sub(remaining));
-                let reset = (missing / f64::from(self.quota.per_second.get())).ceil() as u64;
-                Ok(Level { limit, remaining, reset })
-            }
-            Err(not_until) => {
-                let wait = not_until.wait_time_from(self.limiter.clock().now());
-                Err(Refusal::TooMany(Level { limit, remaining: 0, reset: whole_seconds(wait) }))
-            }
+    /// What an app may take, and who says so.
+    pub fn quota(&self, app: &str, kind: QuotaKind) -> (Quota, Source) {
+        let state = self.state();
+        if let Some(quota) = state.catalogue.get(&(app.to_owned(), kind)) {
+            return (*quota, Source::Catalogue);
+        }
+        match self.settings.app_quotas.get(app).and_then(|quotas| quotas.of(kind)) {
+            Some(quota) => (quota, Source::Configuration),
+            None => (self.settings.quotas.of(kind), Source::Default),
         }
     }
+
+    /// Puts the catalogue's quotas in force.
+    pub fn set_catalogue(&self, rows: &[QuotaRow]) {
+        let catalogue: HashMap<_, _> = rows.iter().filter_map(quota_of).collect();
+        if catalogue != self.state().catalogue {
+            self.change(|state| state.catalogue = catalogue);
+        }
+    }
+
+    /// Takes one share of so many.
+    pub fn set_gateways(&self, gateways: u32) {
+        if gateways != self.state().gateways {
+            self.change(|state| state.gateways = gateways);
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        change(&mut state);
+        let own = own(&self.settings, &state.catalogue);
+        let gateways = state.gateways;
+        state.meters.change(&own, gateways);
+    }
+
+    pub fn retain_recent(&self) {
+        self.state().meters.retain_recent();
+    }
+
+    fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// Rounded up, and never 0: a client that waits this long is not turned away again.
-fn whole_seconds(wait: Duration) -> u64 {
-    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
+/// The quotas of apps that differ from everyone's: the catalogue's, then the configuration's.
+fn own(
+    settings: &Settings,
+    catalogue: &HashMap<(String, QuotaKind), Quota>,
+) -> HashMap<(String, QuotaKind), Quota> {
+    let mut own = HashMap::new();
+    for (app, quotas) in &settings.app_quotas {
+        let of_app =
+            QuotaKind::ALL.into_iter().filter_map(|kind| Some(((app.clone(), kind), quotas.of(kind)?)));
+        own.extend(of_app);
+    }
+    own.extend(catalogue.iter().map(|(key, quota)| (key.clone(), *quota)));
+    own
+}
+
+fn quota_of(row: &QuotaRow) -> Option<((String, QuotaKind), Quota)> {
+    let number = |n: i64| u32::try_from(n).ok().filter(|n| *n > 0);
+    let kind = QuotaKind::from_name(&row.class)?;
+    Some(((row.app_id.clone(), kind), Quota::new(number(row.per_second)?, number(row.burst)?)))
 }
 
 impl Refusal {
@@ -149,6 +175,11 @@ mod tests {
         FlowControl::new(&Settings { quotas, app_quotas, ..Settings::default() })
     }
 
+    fn row(app: &str, burst: i64) -> QuotaRow {
+        let (class, updated_by) = ("estimate".into(), "local".into());
+        QuotaRow { app_id: app.into(), class, per_second: 1, burst, updated_at: 0, updated_by }
+    }
+
     #[test]
     fn calls_weigh_their_cost() {
         let flow = flow();
@@ -180,9 +211,20 @@ mod tests {
     }
 
     #[test]
-    fn waits_are_rounded_up() {
-        assert_eq!(whole_seconds(Duration::ZERO), 1);
-        assert_eq!(whole_seconds(Duration::from_millis(999)), 1);
-        assert_eq!(whole_seconds(Duration::from_millis(1001)), 2);
+    fn the_catalogue_overrides_and_what_it_leaves_alone_keeps_its_level() {
+        let flow = flow();
+        let estimate = |name: &str, cost| flow.take(QuotaKind::Estimate, &app(name), cost);
+        estimate("wide", 90).unwrap();
+        estimate("a", 9).unwrap();
+        flow.set_catalogue(&[row("a", 20), row("odd", 0)]);
+        assert_eq!(flow.quota("a", QuotaKind::Estimate), (Quota::new(1, 20), Source::Catalogue));
+        assert_eq!(flow.quota("odd", QuotaKind::Estimate), (Quota::new(1, 10), Source::Default));
+        assert_eq!(flow.quota("wide", QuotaKind::Estimate).1, Source::Configuration);
+        assert!(estimate("a", 20).is_ok());
+        assert!(estimate("wide", 20).is_err(), "10 of its 100 were left");
+        flow.set_catalogue(&[]);
+        assert_eq!(flow.quota("a", QuotaKind::Estimate).1, Source::Default);
+        flow.set_gateways(2);
+        assert_eq!(estimate("b", 1).unwrap().limit, 10);
     }
 }

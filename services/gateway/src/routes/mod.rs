@@ -4,10 +4,11 @@ mod audit;
 mod job_events;
 mod jobs;
 mod keys;
+mod quotas;
 mod roles;
 mod system;
 
-use actix_web::web::{Data, ServiceConfig, delete, get, post, resource};
+use actix_web::web::{Data, ServiceConfig, delete, get, post, put, resource};
 use actix_web::{HttpRequest, HttpResponse};
 use muster_http::{Kind, Problem};
 use utoipa::OpenApi;
@@ -30,6 +31,8 @@ pub fn mount(config: &mut ServiceConfig) {
         .service(resource("/v1/keys").route(get().to(keys::list)).route(post().to(keys::create)))
         .service(resource("/v1/keys/{key}").route(delete().to(keys::revoke)))
         .service(resource("/v1/audit").route(get().to(audit::list)))
+        .service(resource("/v1/apps/{app}/quotas").route(get().to(quotas::show)).route(put().to(quotas::set)))
+        .service(resource("/v1/apps/{app}/usage").route(get().to(quotas::usage)))
         .service(resource("/v1/roles").route(get().to(roles::list)))
         .service(resource("/v1/jobs").route(get().to(jobs::list)))
         .service(resource("/v1/jobs/{job}").route(get().to(jobs::get)))
@@ -51,6 +54,9 @@ pub fn mount(config: &mut ServiceConfig) {
         keys::revoke,
         audit::list,
         roles::list,
+        quotas::show,
+        quotas::set,
+        quotas::usage,
         jobs::list,
         jobs::get,
         jobs::cancel,

@@ -1,5 +1,8 @@
-//! The gateway's tables, one file each. All SQL of the gateway is here.
+//! The gateway's tables and what it keeps in Redis, one file each. All SQL of the gateway is here.
 
 pub mod audit;
+pub mod gateways;
 pub mod idempotency;
 pub mod keys;
+pub mod quotas;
+pub mod usage;

@@ -96,7 +96,7 @@ impl Server {
         let notes = Arc::new(Notes::default());
         let services = vec![notes::service(Arc::clone(&notes))];
         let gateway = build(settings, db.clone(), jobs.clone(), services).unwrap();
-        let gateway = gateway.with_ready("database", database_ready(db.clone()));
+        let gateway = gateway.with_ready("database", database_ready(db.clone())).with_users(users());
         let listener = TcpListener::bind(address).unwrap();
         let base = format!("http://127.0.0.1:{}", listener.local_addr().unwrap().port());
         let (stop, stopped) = oneshot::channel();
@@ -129,6 +129,11 @@ impl Server {
         self.stop.send(()).unwrap();
         self.running.await.unwrap().unwrap();
     }
+}
+
+/// The apps that are there have a user each.
+pub fn users() -> muster_gateway::AppUsers {
+    Arc::new(|app| Box::pin(async move { Ok(notes::APPS.contains(&app.as_str()).then_some(1)) }))
 }
 
 fn database_ready(db: Db) -> muster_gateway::Ready {

@@ -9,4 +9,5 @@ mod harness;
 mod jobs;
 mod keys;
 mod notes;
+mod quotas;
 mod repeat;
