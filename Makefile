@@ -1,19 +1,35 @@
-# One front door. `make test` is everything CI runs; what it needs beyond the toolchain, the tests install
-# into target/ (app/tests/tools.sh).
+# One front door. `make test` is everything CI runs; the servers and tools it needs beyond the Rust
+# toolchain it installs itself (deploy/servers.sh, app/tests/tools.sh).
 
-.PHONY: test lint unit demo bench
+.PHONY: test lint unit split servers deployment demo bench neighbours
 
-test: lint unit
+test: lint deployment unit split
 
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
-unit:
+unit: servers
 	cargo test --workspace --locked
+
+# The same scenarios once more: separate processes on MariaDB and Redis.
+split: servers
+	MUSTER_SHAPE=split cargo test --locked -p muster-jobs -p muster-gateway -p muster \
+		-- --skip every_part_is_killed --skip a_segment_job_is_one_trace
+
+servers:
+	deploy/servers.sh
+
+# What is in deploy/, as far as it can be checked without containers.
+deployment:
+	deploy/check.sh
 
 demo:
 	cargo run --release --locked -- demo
 
 bench:
 	cargo run --release --locked -- bench
+
+# One app sends ten times its quota: what the others notice of it.
+neighbours:
+	cargo run --release --locked -p muster-load-tests --bin neighbours

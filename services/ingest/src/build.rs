@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::time::Instant;
 
 use muster_profile_store::{EventShape, Publication, Store, StoreError};
 
+use crate::instruments;
 use crate::rows::Names;
 use crate::staging::{Staged, StagedPart, Unstage, read_key};
 
@@ -98,7 +100,9 @@ fn show(mut open: Open<'_>, watch: &Watch<'_>, shown: &mut Vec<String>) -> Resul
         return Err(BuildError::Stopped);
     }
     let app = open.publication.manifest().app.clone();
+    let began = Instant::now();
     open.publication.commit(watch.now_ms)?;
+    instruments::published(began.elapsed());
     shown.push(app);
     Ok(())
 }

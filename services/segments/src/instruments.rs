@@ -7,6 +7,11 @@ pub fn estimated(took: Duration, conditions: usize) {
     metrics::counter!("muster_estimate_conditions_total").increment(conditions as u64);
 }
 
+/// A snapshot was opened and a rule bound to it.
+pub fn opened(took: Duration) {
+    metrics::histogram!("muster_store_open_seconds").record(took.as_secs_f64());
+}
+
 /// From asking for a turn to evaluate until having it.
 pub fn waited(took: Duration) {
     metrics::histogram!("muster_evaluator_wait_seconds").record(took.as_secs_f64());

@@ -14,6 +14,12 @@ pub(crate) fn retried(kind: &str) {
     counter!("muster_jobs_retried_total", "kind" => kind.to_owned()).increment(1);
 }
 
+/// Connections to the database, in this process.
+pub(crate) fn database(open: u32, idle: usize) {
+    gauge!("muster_database_connections", "state" => "busy").set(f64::from(open) - idle as f64);
+    gauge!("muster_database_connections", "state" => "idle").set(idle as f64);
+}
+
 /// Tickets that wait in a line of the queue.
 pub(crate) fn tickets(line: &str, waiting: usize) {
     gauge!("muster_queue_tickets", "line" => line.to_owned()).set(waiting as f64);

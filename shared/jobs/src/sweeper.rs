@@ -47,6 +47,8 @@ impl Sweeper {
     }
 
     async fn sweep(&self, now: DateTime<Utc>, tidy: bool) -> Result<(), JobsError> {
+        let (open, idle) = self.db.connections();
+        instruments::database(open, idle);
         self.bury_lost(now).await?;
         let load = store::load(&self.db).await?;
         for kind in self.runner.stations.keys() {

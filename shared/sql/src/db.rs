@@ -66,6 +66,11 @@ impl Db {
         Ok(())
     }
 
+    /// How many connections are open, and how many of them wait for work.
+    pub fn connections(&self) -> (u32, usize) {
+        on!(self, pool => (pool.size(), pool.num_idle()))
+    }
+
     /// Ends every connection; of SQLite, what is still in the write-ahead log is folded into the file.
     pub async fn close(&self) {
         on!(self, pool => pool.close().await);

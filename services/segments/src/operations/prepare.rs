@@ -2,6 +2,7 @@
 //! bound to it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use muster_days::Ds;
 use muster_evaluator::{Bound, SnapshotCatalogue};
@@ -11,6 +12,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::Segments;
 use crate::error::Error;
+use crate::instruments;
 
 /// A rule on one snapshot of its app.
 pub struct Prepared {
@@ -33,10 +35,13 @@ impl Prepared {
     /// Opens the newest snapshot and binds the rule to it. When the files are replaced in that very moment
     /// it is done again with the snapshot that replaced them.
     pub fn open(segments: &Segments, app: &str, rule: &Rule, prefix: &str) -> Result<Prepared, Error> {
-        match Prepared::try_open(segments, app, rule, prefix) {
+        let began = Instant::now();
+        let opened = match Prepared::try_open(segments, app, rule, prefix) {
             Err(error) if error.is_stale() => Prepared::try_open(segments, app, rule, prefix),
             result => result,
-        }
+        };
+        instruments::opened(began.elapsed());
+        opened
     }
 
     fn try_open(segments: &Segments, app: &str, rule: &Rule, prefix: &str) -> Result<Prepared, Error> {

@@ -1,0 +1,5 @@
+//! What the load tests share: apps to ask, a steady stream of estimates, and percentiles.
+
+pub mod apps;
+pub mod stream;
+pub mod times;
