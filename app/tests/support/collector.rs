@@ -69,7 +69,7 @@ fn spans(request: &ExportTraceServiceRequest) -> Vec<Value> {
     for of_process in &request.resource_spans {
         let attributes = of_process.resource.iter().flat_map(|resource| &resource.attributes);
         let named = attributes.filter(|attribute| attribute.key == "service.name");
-        let service = named.filter_map(|attribute| attribute.value.as_ref()?.value.clone()).last();
+        let service = named.filter_map(|attribute| attribute.value.as_ref()?.value.clone()).next_back();
         let Some(AnyValue::StringValue(service)) = service else { panic!("a process without a name") };
         for span in of_process.scope_spans.iter().flat_map(|scope| &scope.spans) {
             spans.push(json!({

@@ -36,7 +36,7 @@ impl Server {
     /// Reads `mysql://user:password@host:port/database`.
     pub fn new(url: &str, connections: u32) -> Result<Server, SqlError> {
         let named = url.strip_prefix("mysql://").and_then(|rest| rest.rsplit_once('/'));
-        if !named.is_some_and(|(_, database)| !database.split('?').next().unwrap_or("").is_empty()) {
+        if named.is_none_or(|(_, database)| database.split('?').next().unwrap_or("").is_empty()) {
             return Err(SqlError::Url);
         }
         // Its own words could repeat the password.
