@@ -89,10 +89,10 @@ start_mariadb() {
   local user=()
   [ "$(id -u)" -eq 0 ] && user=(--user=root)
   if [ ! -d "$state/mariadb/mysql" ]; then
-    mariadb-install-db --no-defaults "${user[@]}" --datadir="$state/mariadb" --skip-test-db \
+    mariadb-install-db --no-defaults "${user[@]}" --datadir="$state/mariadb" --tmpdir="$state" --skip-test-db \
       --auth-root-authentication-method=normal >"$state/mariadb-install.log" 2>&1
   fi
-  background mariadb mariadbd --no-defaults "${user[@]}" --datadir="$state/mariadb" \
+  background mariadb mariadbd --no-defaults "${user[@]}" --datadir="$state/mariadb" --tmpdir="$state" \
     --port="$(port_of mariadb)" --bind-address=127.0.0.1 --socket="$state/mariadb.sock" \
     --max-allowed-packet=64M --max-connections=500
 }

@@ -25,6 +25,8 @@ impl Maria {
                 "--user=root",
             ])
             .arg(format!("--datadir={}", folder.path().join("data").display()))
+            // Several servers that begin at once would tread on each other's temporary tables.
+            .arg(format!("--tmpdir={}", folder.path().display()))
             .output()
             .expect("MariaDB is not installed: `make servers` installs it");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
@@ -71,6 +73,7 @@ fn serve(folder: &TempDir, port: u16) -> Guarded {
             "--no-defaults".to_owned(),
             "--user=root".to_owned(),
             format!("--datadir={}", path("data")),
+            format!("--tmpdir={}", folder.path().display()),
             format!("--socket={}", path("socket")),
             format!("--pid-file={}", path("pid")),
             format!("--port={port}"),
