@@ -4,7 +4,6 @@
 //! it alone.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use muster_bitmaps::PortableView;
 use muster_days::Ds;
@@ -13,7 +12,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{AtPath, Result, StoreError};
 use crate::manifest::sync_folder;
-use crate::sealed::{Kind, Sealed, Writer, sync_files};
+use crate::sealed::{Kind, Sealed, Writer};
+use crate::shelf::Shelf;
+
+/// The folder of cohorts in an app's folder.
+const COHORTS: &str = "cohorts";
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CohortMeta {
@@ -30,9 +33,9 @@ pub struct CohortFile {
 }
 
 impl CohortFile {
-    pub(crate) fn open(folder: &Path, id: &str) -> Result<Option<CohortFile>> {
-        let Some(path) = cohort_path(folder, id) else { return Ok(None) };
-        match Sealed::open(&path) {
+    pub(crate) fn open(shelf: &Shelf, id: &str) -> Result<Option<CohortFile>> {
+        let Some(file) = cohort_file(id) else { return Ok(None) };
+        match shelf.open(&file) {
             Ok(file) => Ok(Some(CohortFile { meta: file.meta()?, file })),
             Err(error) if error.is_missing() => Ok(None),
             Err(error) => Err(error),
@@ -52,15 +55,14 @@ impl CohortFile {
 
     /// Writes the cohort durably; `buckets[b]` holds the members' ordinals in bucket b. Writing the same
     /// cohort again replaces the file with an equal one.
-    pub(crate) fn write(folder: &Path, id: &str, ds: Ds, buckets: &[RoaringBitmap]) -> Result<()> {
-        let path =
-            cohort_path(folder, id).ok_or_else(|| StoreError::Full(format!("`{id}` can't name a cohort")))?;
-        let cohorts = path.parent().unwrap_or(folder);
+    pub(crate) fn write(shelf: &Shelf, id: &str, ds: Ds, buckets: &[RoaringBitmap]) -> Result<()> {
+        let file = cohort_file(id).ok_or_else(|| StoreError::Full(format!("`{id}` can't name a cohort")))?;
+        let cohorts = shelf.folder().join(COHORTS);
         if !cohorts.is_dir() {
-            fs::create_dir_all(cohorts).at(cohorts)?;
-            sync_folder(folder)?;
+            fs::create_dir_all(&cohorts).at(&cohorts)?;
+            sync_folder(shelf.folder())?;
         }
-        let mut writer = Writer::create(&path)?;
+        let mut writer = Writer::create(&shelf.folder().join(&file))?;
         let size = buckets.iter().map(RoaringBitmap::len).sum();
         let meta = CohortMeta { id: id.into(), ds, buckets: buckets.len() as u32, size };
         let json = serde_json::to_vec(&meta).map_err(|error| StoreError::Full(error.to_string()))?;
@@ -73,21 +75,18 @@ impl CohortFile {
             writer.section(Kind::Members, bucket as u32, 0, &bytes)?;
         }
         writer.seal()?;
-        sync_files(cohorts, &[format!("{id}.mst")])
+        shelf.keep(&[file])?;
+        sync_folder(&cohorts)
     }
 
-    pub(crate) fn remove(folder: &Path, id: &str) -> Result<()> {
-        let Some(path) = cohort_path(folder, id) else { return Ok(()) };
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).at(&path),
-            _ => Ok(()),
-        }
+    pub(crate) fn remove(shelf: &Shelf, id: &str) -> Result<()> {
+        cohort_file(id).map_or(Ok(()), |file| shelf.remove(&file))
     }
 }
 
 /// None when the id is none of ours: it comes from outside and must not reach into other folders.
-fn cohort_path(folder: &Path, id: &str) -> Option<PathBuf> {
+fn cohort_file(id: &str) -> Option<String> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     let fits = (1..=100).contains(&id.len()) && id.bytes().all(plain);
-    fits.then(|| folder.join("cohorts").join(format!("{id}.mst")))
+    fits.then(|| format!("{COHORTS}/{id}.mst"))
 }

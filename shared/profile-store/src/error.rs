@@ -19,6 +19,12 @@ pub enum StoreError {
     /// The app's list of files is gone while its data are there: writing on would lose them.
     #[error("{path} is missing while data files lie beside it: restore it from a backup")]
     NoManifest { path: PathBuf },
+    /// Another publisher was faster: done again from its start, it may do better.
+    #[error("{path} was replaced by another publication meanwhile")]
+    Conflict { path: PathBuf },
+    /// The storage that holds the files could not be reached.
+    #[error("{path} can't be reached: {why}")]
+    Away { path: PathBuf, why: String },
     /// A bound of the format was met, e.g. more than 2^32 users in one bucket.
     #[error("the store can't hold this: {0}")]
     Full(String),
@@ -29,6 +35,11 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 impl StoreError {
     pub(crate) fn damaged(path: &Path, what: impl Into<String>) -> StoreError {
         StoreError::Damaged { path: path.to_path_buf(), what: what.into() }
+    }
+
+    /// Whether the storage could not be reached: a moment later the same may hold.
+    pub fn is_away(&self) -> bool {
+        matches!(self, StoreError::Away { .. })
     }
 
     /// The file was not there: a reader with an old manifest opens a new snapshot and tries again.

@@ -8,8 +8,11 @@
 //! <root>/apps/<app>/cohorts/<id>.mst
 //! ```
 //!
+//! The same lies in a bucket of S3-compatible storage, where the root is a folder of local copies.
+//!
 //! Writers go through [`Publication`], readers through [`Snapshot`].
 
+mod bucket;
 mod cohort;
 mod dictionary;
 mod directory;
@@ -20,17 +23,18 @@ mod label_part;
 mod manifest;
 mod publication;
 mod sealed;
+mod shelf;
 mod snapshot;
 
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use muster_days::Ds;
 use roaring::RoaringBitmap;
 
+pub use bucket::BucketAt;
 pub use cohort::{CohortFile, CohortMeta};
 pub use dictionary::Dictionary;
 pub use directory::{Directory, Place, bucket_of};
@@ -42,30 +46,43 @@ pub use manifest::{BUCKETS, DictionaryEntry, EventDay, EventEntry, LabelDay, Lab
 pub use publication::{EventShape, Publication};
 pub use snapshot::Snapshot;
 
+use bucket::Bucket;
 use error::AtPath;
+use shelf::{Shelf, Stamp};
 
 /// The store under one folder. Cheap to share behind an `Arc`.
 pub struct Store {
     apps: PathBuf,
+    bucket: Option<Arc<Bucket>>,
     snapshots: Mutex<HashMap<String, (Stamp, Arc<Snapshot>)>>,
 }
-
-/// The first bytes of a manifest: the checksum of the rest.
-type Stamp = [u8; 16];
 
 impl Store {
     /// Opens the store, making its folders when they are not there.
     pub fn open(root: &Path) -> Result<Store> {
         let apps = root.join("apps");
         fs::create_dir_all(&apps).at(&apps)?;
-        Ok(Store { apps, snapshots: Mutex::new(HashMap::new()) })
+        Ok(Store { apps, bucket: None, snapshots: Mutex::new(HashMap::new()) })
+    }
+
+    /// Opens a store in a bucket; `cache` is a folder for local copies of its files.
+    pub fn open_bucket(at: &BucketAt, cache: &Path) -> Result<Store> {
+        let bucket = Arc::new(Bucket::open(at)?);
+        Ok(Store { bucket: Some(bucket), ..Store::open(cache)? })
+    }
+
+    /// Whether the storage can be reached.
+    pub fn ping(&self) -> Result<()> {
+        match &self.bucket {
+            Some(bucket) => bucket.manifest("", true).map(drop),
+            None => fs::read_dir(&self.apps).at(&self.apps).map(drop),
+        }
     }
 
     /// The app's data as published now; None for an app that never had any.
     pub fn snapshot(&self, app: &str) -> Result<Option<Arc<Snapshot>>> {
-        let folder = self.folder(app);
-        let path = folder.join("manifest");
-        let Some(stamp) = stamp(&path)? else { return Ok(None) };
+        let shelf = self.shelf(app);
+        let Some(stamp) = shelf.stamp()? else { return Ok(None) };
         let cached = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner).get(app).cloned();
         if let Some((seen, snapshot)) = &cached
             && *seen == stamp
@@ -73,11 +90,12 @@ impl Store {
             return Ok(Some(snapshot.clone()));
         }
         // The manifest may be replaced between stamp and read: then the next call reads it again.
-        let Some(manifest) = Manifest::read(&path)?.filter(|manifest| manifest.generation > 0) else {
+        let Some(manifest) = shelf.manifest()?.filter(|manifest| manifest.generation > 0) else {
             return Ok(None);
         };
+        shelf.tidy_copies(&manifest);
         let previous = cached.as_ref().map(|(_, snapshot)| &**snapshot);
-        let snapshot = Arc::new(Snapshot::new(&folder, manifest, previous)?);
+        let snapshot = Arc::new(Snapshot::new(shelf, manifest, previous)?);
         let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
         snapshots.insert(app.to_owned(), (stamp, snapshot.clone()));
         Ok(Some(snapshot))
@@ -85,7 +103,7 @@ impl Store {
 
     /// How many users the app has, from its manifest alone; None for an app that never had any data.
     pub fn users(&self, app: &str) -> Result<Option<u64>> {
-        let manifest = Manifest::read(&self.folder(app).join("manifest"))?;
+        let manifest = self.shelf(app).manifest()?;
         let shown = manifest.filter(|manifest| manifest.generation > 0);
         Ok(shown.map(|manifest| manifest.users.iter().map(UsersEntry::total).sum()))
     }
@@ -94,13 +112,9 @@ impl Store {
     /// left out, so that it does not hide the others.
     pub fn apps(&self) -> Result<Vec<String>> {
         let mut apps = Vec::new();
-        for entry in fs::read_dir(&self.apps).at(&self.apps)? {
-            let folder = entry.at(&self.apps)?.path();
-            if !folder.is_dir() {
-                continue;
-            }
-            let path = folder.join("manifest");
-            match Manifest::read(&path) {
+        for name in self.folders()? {
+            let shelf = Shelf::new(&self.apps, name, self.bucket.clone());
+            match shelf.manifest() {
                 Ok(manifest) => apps.extend(manifest.filter(|it| it.generation > 0).map(|it| it.app)),
                 Err(error) => tracing::error!(%error, "an app is left out of the list"),
             }
@@ -111,34 +125,40 @@ impl Store {
 
     /// Begins a publication; blocks while another one of the same app is open, in any process.
     pub fn publish(&self, app: &str) -> Result<Publication> {
-        Publication::begin(&self.folder(app), app, BUCKETS)
+        Publication::begin(self.shelf(app), app, BUCKETS)
     }
 
     /// Writes a cohort's members durably; `buckets[b]` holds their ordinals in bucket b.
     pub fn write_cohort(&self, app: &str, id: &str, ds: Ds, buckets: &[RoaringBitmap]) -> Result<()> {
-        CohortFile::write(&self.folder(app), id, ds, buckets)
+        CohortFile::write(&self.shelf(app), id, ds, buckets)
     }
 
     pub fn remove_cohort(&self, app: &str, id: &str) -> Result<()> {
-        CohortFile::remove(&self.folder(app), id)
+        CohortFile::remove(&self.shelf(app), id)
     }
 
     /// None when the app has no such cohort.
     pub fn cohort(&self, app: &str, id: &str) -> Result<Option<CohortFile>> {
-        CohortFile::open(&self.folder(app), id)
+        CohortFile::open(&self.shelf(app), id)
     }
 
-    fn folder(&self, app: &str) -> PathBuf {
-        self.apps.join(folder_name(app))
+    /// The folder names of all apps.
+    fn folders(&self) -> Result<Vec<String>> {
+        if let Some(bucket) = &self.bucket {
+            return bucket.apps();
+        }
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.apps).at(&self.apps)? {
+            let entry = entry.at(&self.apps)?;
+            if entry.path().is_dir() {
+                names.extend(entry.file_name().into_string().ok());
+            }
+        }
+        Ok(names)
     }
-}
 
-fn stamp(path: &Path) -> Result<Option<Stamp>> {
-    let mut stamp = [0; 16];
-    match File::open(path).and_then(|mut file| file.read_exact(&mut stamp)) {
-        Ok(()) => Ok(Some(stamp)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).at(path),
+    fn shelf(&self, app: &str) -> Shelf {
+        Shelf::new(&self.apps, folder_name(app), self.bucket.clone())
     }
 }
 

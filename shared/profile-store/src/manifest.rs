@@ -114,13 +114,8 @@ impl Manifest {
         users.chain(labels).chain(events)
     }
 
-    /// None when there is no such file.
-    pub fn read(path: &Path) -> Result<Option<Manifest>> {
-        let bytes = match fs::read(path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).at(path),
-        };
+    /// `path` is for errors.
+    pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Manifest> {
         let damaged = |what: &str| StoreError::damaged(path, what);
         let (sum, json) = bytes.split_at_checked(17).ok_or_else(|| damaged("too short"))?;
         if sum != format!("{:016x}\n", xxh3_64(json)).as_bytes() {
@@ -134,19 +129,23 @@ impl Manifest {
         if version.format > FORMAT {
             return Err(StoreError::Newer { path: path.into(), found: version.format, known: FORMAT });
         }
-        serde_json::from_slice(json).map(Some).map_err(|error| damaged(&error.to_string()))
+        serde_json::from_slice(json).map_err(|error| damaged(&error.to_string()))
+    }
+
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>> {
+        let json = serde_json::to_vec(self)
+            .map_err(|error| StoreError::Full(format!("manifest of {}: {error}", self.app)))?;
+        let mut bytes = format!("{:016x}\n", xxh3_64(&json)).into_bytes();
+        bytes.extend_from_slice(&json);
+        Ok(bytes)
     }
 
     /// Written aside, synced, renamed, and the folder synced: after this returns it is there to stay.
     pub fn replace(&self, path: &Path) -> Result<()> {
-        let json = serde_json::to_vec(self)
-            .map_err(|error| StoreError::Full(format!("manifest of {}: {error}", self.app)))?;
+        let bytes = self.to_bytes()?;
         let aside = path.with_extension("tmp");
         let mut file = File::create(&aside).at(&aside)?;
-        file.write_all(format!("{:016x}\n", xxh3_64(&json)).as_bytes())
-            .and_then(|()| file.write_all(&json))
-            .and_then(|()| file.sync_all())
-            .at(&aside)?;
+        file.write_all(&bytes).and_then(|()| file.sync_all()).at(&aside)?;
         fs::rename(&aside, path).at(path)?;
         sync_folder(path.parent().unwrap_or(Path::new(".")))
     }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use muster_days::Ds;
@@ -17,14 +17,16 @@ use crate::error::{AtPath, Result, StoreError};
 use crate::event_writer::EventPartWriter;
 use crate::label_part::LabelPartWriter;
 use crate::manifest::{EventDay, LabelDay, LabelEntry, Manifest};
-use crate::sealed::{Sealed, sync_files};
+use crate::shelf::{Before, Shelf};
 
 /// A file that no manifest names any more is kept this long for readers of an older one.
 const RETIRED_KEPT_MS: i64 = 10 * 60 * 1000;
 
 pub struct Publication {
-    folder: PathBuf,
+    shelf: Shelf,
     manifest: Manifest,
+    /// The version of the manifest that this publication will replace.
+    before: Before,
     enrolment: Enrolment,
     part: Option<OpenPart>,
     /// Written by this publication, to be synced before the manifest.
@@ -47,21 +49,21 @@ pub struct EventShape<'a> {
 
 impl Publication {
     /// Waits for the app's lock, then reads what is published. An app that has no data yet gets `buckets`.
-    pub(crate) fn begin(folder: &Path, app: &str, buckets: u32) -> Result<Publication> {
+    pub(crate) fn begin(shelf: Shelf, app: &str, buckets: u32) -> Result<Publication> {
+        let folder = shelf.folder();
         fs::create_dir_all(folder).at(folder)?;
         let lock_path = folder.join("lock");
         let lock = File::options().create(true).append(true).open(&lock_path).at(&lock_path)?;
         lock.lock().at(&lock_path)?;
-        let manifest = read_or_begin(folder, app, buckets)?;
-        remove_strays(folder, &manifest)?;
+        let (manifest, before) = read_or_begin(&shelf, app, buckets)?;
+        remove_strays(&shelf, &manifest)?;
         let files: Result<Vec<UsersFile>> = manifest
             .users
             .iter()
-            .map(|entry| UsersFile::new(Arc::new(Sealed::open(&folder.join(&entry.file))?), entry.clone()))
+            .map(|entry| UsersFile::new(Arc::new(shelf.open(&entry.file)?), entry.clone()))
             .collect();
         let enrolment = Enrolment::new(Directory::new(manifest.buckets, files?));
-        let folder = folder.to_path_buf();
-        Ok(Publication { folder, manifest, enrolment, part: None, written: Vec::new(), _lock: lock })
+        Ok(Publication { shelf, manifest, before, enrolment, part: None, written: Vec::new(), _lock: lock })
     }
 
     pub fn buckets(&self) -> u32 {
@@ -75,7 +77,7 @@ impl Publication {
 
     fn new_file(&mut self, prefix: &str) -> (String, PathBuf) {
         let name = file_name(prefix);
-        let path = self.folder.join(&name);
+        let path = self.shelf.folder().join(&name);
         (name, path)
     }
 
@@ -101,7 +103,7 @@ impl Publication {
         let known = self.manifest.events.get(shape.event);
         let interner = |dimension: &String| match known.and_then(|event| event.dimensions.get(dimension)) {
             Some(entry) => {
-                let file = Arc::new(Sealed::open(&self.folder.join(&entry.file))?);
+                let file = Arc::new(self.shelf.open(&entry.file)?);
                 Ok(Interner::from(&Dictionary::new(file, entry)?))
             }
             None => Ok(Interner::default()),
@@ -188,7 +190,7 @@ impl Publication {
                 continue;
             }
             let name = file_name("values");
-            let written = interner.write(&self.folder, &name)?;
+            let written = interner.write(self.shelf.folder(), &name)?;
             self.written.push(name);
             let old = entry.dimensions.insert(dimension.clone(), written);
             self.retire(old.map(|dictionary| dictionary.file), now_ms);
@@ -210,7 +212,7 @@ impl Publication {
         // Replaced before it was ever shown: nobody can be reading it.
         if let Some(at) = self.written.iter().position(|name| *name == file) {
             self.written.swap_remove(at);
-            let _ = fs::remove_file(self.folder.join(file));
+            let _ = fs::remove_file(self.shelf.folder().join(file));
             return;
         }
         self.manifest.retired.insert(file, now_ms);
@@ -224,7 +226,7 @@ impl Publication {
         }
         self.flush_users()?;
         let before = std::mem::take(&mut self.manifest.users);
-        self.manifest.users = self.enrolment.compact(&self.folder, || file_name("users"))?;
+        self.manifest.users = self.enrolment.compact(self.shelf.folder(), || file_name("users"))?;
         for entry in before {
             if !self.manifest.users.iter().any(|kept| kept.file == entry.file) {
                 self.retire(Some(entry.file), now_ms);
@@ -233,7 +235,7 @@ impl Publication {
         if let Some(last) = self.manifest.users.last() {
             self.written.push(last.file.clone());
         }
-        sync_files(&self.folder, &self.written)?;
+        self.shelf.keep(&self.written)?;
         let gone: Vec<String> = self
             .manifest
             .retired
@@ -241,9 +243,9 @@ impl Publication {
             .map(|(file, _)| file)
             .collect();
         self.manifest.generation += 1;
-        self.manifest.replace(&self.folder.join("manifest"))?;
+        self.shelf.replace_manifest(&self.manifest, &self.before)?;
         for file in gone {
-            let _ = fs::remove_file(self.folder.join(file));
+            self.shelf.forget(&file);
         }
         Ok(self.manifest.generation)
     }
@@ -251,19 +253,16 @@ impl Publication {
 
 /// An app gets its manifest, of generation 0 and not yet shown, before its first data file: a folder with
 /// data and no manifest has lost it, and tidying it would lose the data as well.
-fn read_or_begin(folder: &Path, app: &str, buckets: u32) -> Result<Manifest> {
-    let path = folder.join("manifest");
-    if let Some(manifest) = Manifest::read(&path)? {
-        return Ok(manifest);
+fn read_or_begin(shelf: &Shelf, app: &str, buckets: u32) -> Result<(Manifest, Before)> {
+    if let (Some(manifest), before) = shelf.newest_manifest()? {
+        return Ok((manifest, before));
     }
-    for entry in fs::read_dir(folder).at(folder)? {
-        if entry.at(folder)?.file_name().to_string_lossy().ends_with(".mst") {
-            return Err(StoreError::NoManifest { path });
-        }
+    if shelf.data_files()?.iter().any(|(file, _)| file.ends_with(".mst")) {
+        return Err(StoreError::NoManifest { path: shelf.folder().join("manifest") });
     }
     let manifest = Manifest::new(app, buckets);
-    manifest.replace(&path)?;
-    Ok(manifest)
+    let before = shelf.replace_manifest(&manifest, &None)?;
+    Ok((manifest, before))
 }
 
 fn file_name(prefix: &str) -> String {
@@ -275,16 +274,12 @@ fn no_part() -> StoreError {
 }
 
 /// Removes what a publication that never ended left behind. Called under the lock.
-fn remove_strays(folder: &Path, manifest: &Manifest) -> Result<()> {
+fn remove_strays(shelf: &Shelf, manifest: &Manifest) -> Result<()> {
     let known: std::collections::HashSet<&str> =
         manifest.files().chain(manifest.retired.keys().map(String::as_str)).collect();
-    for entry in fs::read_dir(folder).at(folder)? {
-        let name = entry.at(folder)?.file_name();
-        let name = name.to_string_lossy();
-        let ours = name.ends_with(".mst") || name.ends_with(".tmp");
-        if ours && !known.contains(&*name) {
-            let path = folder.join(&*name);
-            fs::remove_file(&path).at(&path)?;
+    for (file, may_go) in shelf.data_files()? {
+        if may_go && !known.contains(file.as_str()) {
+            shelf.remove(&file)?;
         }
     }
     Ok(())

@@ -2,7 +2,6 @@
 //! are first asked for, and kept as long as a snapshot names them.
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use muster_days::Ds;
@@ -15,6 +14,7 @@ use crate::event_part::EventPart;
 use crate::label_part::LabelPart;
 use crate::manifest::Manifest;
 use crate::sealed::Sealed;
+use crate::shelf::Shelf;
 
 #[derive(Clone)]
 enum Part {
@@ -25,7 +25,7 @@ enum Part {
 }
 
 pub struct Snapshot {
-    folder: PathBuf,
+    shelf: Shelf,
     manifest: Manifest,
     directory: Directory,
     parts: Mutex<HashMap<String, Part>>,
@@ -33,7 +33,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Parts that `previous` has open and this manifest still names are taken over.
-    pub(crate) fn new(folder: &Path, manifest: Manifest, previous: Option<&Snapshot>) -> Result<Snapshot> {
+    pub(crate) fn new(shelf: Shelf, manifest: Manifest, previous: Option<&Snapshot>) -> Result<Snapshot> {
         let mut parts = HashMap::new();
         if let Some(previous) = previous {
             let named: HashSet<&str> = manifest.files().collect();
@@ -48,13 +48,13 @@ impl Snapshot {
         for entry in &manifest.users {
             let sealed = match parts.get(&entry.file) {
                 Some(Part::Users(sealed)) => sealed.clone(),
-                _ => Arc::new(Sealed::open(&folder.join(&entry.file))?),
+                _ => Arc::new(shelf.open(&entry.file)?),
             };
             parts.insert(entry.file.clone(), Part::Users(sealed.clone()));
             users.push(UsersFile::new(sealed, entry.clone())?);
         }
         let directory = Directory::new(manifest.buckets, users);
-        Ok(Snapshot { folder: folder.into(), manifest, directory, parts: Mutex::new(parts) })
+        Ok(Snapshot { shelf, manifest, directory, parts: Mutex::new(parts) })
     }
 
     pub fn app(&self) -> &str {
@@ -118,7 +118,7 @@ impl Snapshot {
 
     /// None when the app has no such cohort.
     pub fn cohort(&self, id: &str) -> Result<Option<CohortFile>> {
-        CohortFile::open(&self.folder, id)
+        CohortFile::open(&self.shelf, id)
     }
 
     fn part(&self, file: &str, open: impl FnOnce(Arc<Sealed>) -> Result<Part>) -> Result<Part> {
@@ -127,7 +127,7 @@ impl Snapshot {
             return Ok(part.clone());
         }
         // Opened outside the lock: checking a large file takes a while, and doing it twice harms nobody.
-        let part = open(Arc::new(Sealed::open(&self.folder.join(file))?))?;
+        let part = open(Arc::new(self.shelf.open(file)?))?;
         Ok(parts().entry(file.to_owned()).or_insert(part).clone())
     }
 }

@@ -7,6 +7,7 @@
 mod maria;
 mod process;
 mod redis;
+mod s3;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
@@ -16,6 +17,7 @@ use muster_sql::{Db, Server};
 
 pub use maria::Maria;
 pub use redis::Redis;
+pub use s3::{BUCKET, S3};
 
 /// Tells a child of a test which servers its parent uses: two ports.
 const SERVERS: &str = "MUSTER_TEST_SERVERS";

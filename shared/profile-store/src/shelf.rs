@@ -1,0 +1,183 @@
+//! Where the files of one app are: in a folder, or in a bucket of which the folder holds copies.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::bucket::{Bucket, Versioned};
+use crate::error::{AtPath, Result, StoreError};
+use crate::manifest::Manifest;
+use crate::sealed::{Sealed, sync_files};
+
+/// A local copy that the newest manifest does not name is kept this long for readers of an older one.
+const COPY_KEPT: Duration = Duration::from_secs(10 * 60);
+
+/// The first bytes of a manifest: the checksum of the rest.
+pub(crate) type Stamp = [u8; 16];
+
+#[derive(Clone)]
+pub(crate) struct Shelf {
+    folder: PathBuf,
+    /// The app's folder name in the bucket.
+    name: String,
+    bucket: Option<Arc<Bucket>>,
+}
+
+/// What a manifest is replaced by: the version that was read. None where there was none, and in a folder,
+/// where the lock keeps others out.
+pub(crate) type Before = Option<Versioned>;
+
+impl Shelf {
+    pub fn new(apps: &Path, name: String, bucket: Option<Arc<Bucket>>) -> Shelf {
+        Shelf { folder: apps.join(&name), name, bucket }
+    }
+
+    /// The local folder; new files are written into it.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn manifest_path(&self) -> PathBuf {
+        self.folder.join("manifest")
+    }
+
+    /// The manifest's bytes, of a bucket as they were at most a second ago.
+    pub fn manifest_bytes(&self) -> Result<Option<Arc<[u8]>>> {
+        let Some(bucket) = &self.bucket else {
+            let path = self.manifest_path();
+            return match fs::read(&path) {
+                Ok(bytes) => Ok(Some(bytes.into())),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error).at(&path),
+            };
+        };
+        Ok(bucket.manifest(&self.name, false)?.map(|content| content.bytes))
+    }
+
+    /// What tells one manifest from another.
+    pub fn stamp(&self) -> Result<Option<Stamp>> {
+        let mut stamp = [0; 16];
+        if self.bucket.is_some() {
+            let bytes = self.manifest_bytes()?;
+            return Ok(bytes.and_then(|bytes| bytes.first_chunk().copied()));
+        }
+        let path = self.manifest_path();
+        match fs::File::open(&path).and_then(|mut file| file.read_exact(&mut stamp)) {
+            Ok(()) => Ok(Some(stamp)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).at(&path),
+        }
+    }
+
+    pub fn manifest(&self) -> Result<Option<Manifest>> {
+        let bytes = self.manifest_bytes()?;
+        bytes.map(|bytes| Manifest::parse(&bytes, &self.manifest_path())).transpose()
+    }
+
+    /// The manifest as it is now, to be replaced.
+    pub fn newest_manifest(&self) -> Result<(Option<Manifest>, Before)> {
+        let Some(bucket) = &self.bucket else { return Ok((self.manifest()?, None)) };
+        let content = bucket.manifest(&self.name, true)?;
+        let manifest = content
+            .as_ref()
+            .map(|content| Manifest::parse(&content.bytes, &self.manifest_path()))
+            .transpose()?;
+        Ok((manifest, content))
+    }
+
+    /// Shows a manifest. After this returns it is there to stay.
+    pub fn replace_manifest(&self, manifest: &Manifest, before: &Before) -> Result<Before> {
+        let Some(bucket) = &self.bucket else {
+            manifest.replace(&self.manifest_path())?;
+            return Ok(None);
+        };
+        bucket.replace_manifest(&self.name, manifest.to_bytes()?, before.as_ref()).map(Some)
+    }
+
+    /// Makes files that were written into the folder durable.
+    pub fn keep(&self, files: &[String]) -> Result<()> {
+        match &self.bucket {
+            Some(bucket) => bucket.put(&self.name, &self.folder, files),
+            None => sync_files(&self.folder, files),
+        }
+    }
+
+    /// Opens a file, which is fetched when there is no copy of it. A damaged copy is fetched once more: it
+    /// is not the truth.
+    pub fn open(&self, file: &str) -> Result<Sealed> {
+        let path = self.folder.join(file);
+        let Some(bucket) = &self.bucket else { return Sealed::open(&path) };
+        match Sealed::open(&path) {
+            Err(error) if error.is_missing() => {}
+            Err(StoreError::Damaged { .. }) => tracing::warn!(file, "a damaged local copy is fetched anew"),
+            opened => return opened,
+        }
+        bucket.fetch(&self.name, &self.folder, file)?;
+        Sealed::open(&path)
+    }
+
+    /// Removes a file that no manifest names any more. What can't be removed now is a stray later.
+    pub fn forget(&self, file: &str) {
+        if let Some(bucket) = &self.bucket
+            && let Err(error) = bucket.remove(&self.name, file)
+        {
+            tracing::warn!(%error, "a file that is no longer used could not be removed");
+        }
+        let _ = fs::remove_file(self.folder.join(file));
+    }
+
+    /// Removes a file that was shown to nobody but its owner; one that is not there is no error.
+    pub fn remove(&self, file: &str) -> Result<()> {
+        if let Some(bucket) = &self.bucket {
+            bucket.remove(&self.name, file)?;
+        }
+        let path = self.folder.join(file);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).at(&path),
+            _ => Ok(()),
+        }
+    }
+
+    /// The data files that are there, with whether each may be a stray: in a folder, which only the holder
+    /// of its lock writes to, every one may; in a bucket those that are old enough.
+    pub fn data_files(&self) -> Result<Vec<(String, bool)>> {
+        match &self.bucket {
+            Some(bucket) => bucket.files(&self.name),
+            None => Ok(self.local_files()?.into_iter().map(|name| (name, true)).collect()),
+        }
+    }
+
+    fn local_files(&self) -> Result<Vec<String>> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.folder).at(&self.folder)? {
+            let name = entry.at(&self.folder)?.file_name();
+            let name = name.to_string_lossy();
+            if name.ends_with(".mst") || name.ends_with(".tmp") {
+                files.push(name.into_owned());
+            }
+        }
+        Ok(files)
+    }
+
+    /// Removes local copies that the manifest does not name and that nobody has needed for a while.
+    pub fn tidy_copies(&self, manifest: &Manifest) {
+        if self.bucket.is_none() {
+            return;
+        }
+        let named: HashSet<&str> =
+            manifest.files().chain(manifest.retired.keys().map(String::as_str)).collect();
+        for name in self.local_files().unwrap_or_default() {
+            let path = self.folder.join(&name);
+            let changed = fs::metadata(&path).and_then(|meta| meta.modified()).ok();
+            let old = changed
+                .and_then(|at| SystemTime::now().duration_since(at).ok())
+                .is_some_and(|age| age > COPY_KEPT);
+            if old && !named.contains(name.as_str()) {
+                let _ = fs::remove_file(path);
+            }
+        }
+    }
+}
