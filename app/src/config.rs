@@ -13,6 +13,7 @@ use muster_days::Tz;
 use muster_http::identity::Secret;
 use muster_ingest::rejects::RejectLimit;
 use muster_jobs::QueueAt;
+use muster_profile_store::BucketAt;
 use muster_sql::Server;
 use muster_telemetry::{LogSettings, TraceSettings};
 use serde::Deserialize;
@@ -31,6 +32,7 @@ pub struct Config {
     pub log: LogSettings,
     pub telemetry: TraceSettings,
     pub database: DatabaseConfig,
+    pub store: StoreConfig,
     pub services: ServicesConfig,
     pub queue: QueueConfig,
     pub jobs: JobsConfig,
@@ -47,6 +49,16 @@ pub enum Role {
     Labels,
     Ingest,
     Segments,
+}
+
+/// Where profiles are.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreConfig {
+    /// Empty: the folder `store` in the data folder.
+    pub url: String,
+    pub endpoint: String,
+    pub region: String,
 }
 
 /// Where the roles are that do not run in this process.
@@ -170,6 +182,12 @@ impl Config {
         say("MUSTER_QUEUE_URL", &mut self.queue.url);
         say("MUSTER_SERVICES_SECRET", &mut self.services.secret);
         say("OTEL_EXPORTER_OTLP_ENDPOINT", &mut self.telemetry.endpoint);
+    }
+
+    /// The bucket that holds the profiles, when one is named.
+    pub fn bucket(&self) -> Option<BucketAt> {
+        let StoreConfig { url, endpoint, region } = self.store.clone();
+        (!url.is_empty()).then_some(BucketAt { url, endpoint, region })
     }
 
     /// What gateways sign with and the other roles check; None where nothing is said.

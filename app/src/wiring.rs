@@ -40,7 +40,11 @@ impl Parts {
         }
         let db = open_database(config).await?;
         let jobs = Jobs::new(db.clone(), &config.queue_at()?, config.job_settings()).await?;
-        let store = Arc::new(Store::open(&data.join("store"))?);
+        let store = data.join("store");
+        let store = Arc::new(match config.bucket() {
+            Some(bucket) => Store::open_bucket(&bucket, &store)?,
+            None => Store::open(&store)?,
+        });
         let segments = Segments {
             db: db.clone(),
             jobs: jobs.clone(),
@@ -102,7 +106,7 @@ impl Parts {
         let store: Ready = Arc::new(move || {
             let store = store.clone();
             Box::pin(async move {
-                let looked = tokio::task::spawn_blocking(move || store.apps().map(drop)).await;
+                let looked = tokio::task::spawn_blocking(move || store.ping()).await;
                 looked.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
             })
         });

@@ -128,8 +128,12 @@ async fn every_part_is_killed_and_nothing_accepted_is_lost() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     let (mut maria, mut redis) = (Maria::start(), Redis::start());
-    let stores =
-        Stores { database: maria.database("muster").await, redis: redis.url(), prefix: "chaos".to_owned() };
+    let stores = Stores {
+        database: maria.database("muster").await,
+        redis: redis.url(),
+        prefix: "chaos".to_owned(),
+        apart: false,
+    };
     let mut server = Server::split(&data, &stores, "").await;
     let run = one_label(&server).await;
     let gateway_away = Arc::new(AtomicBool::new(false));

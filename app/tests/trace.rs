@@ -30,8 +30,12 @@ async fn a_segment_job_is_one_trace_over_every_process() {
     let data = dir.path().join("data");
     let collector = Collector::start(&dir.path().join("spans.ndjson"));
     let (maria, redis) = (Maria::start(), Redis::start());
-    let stores =
-        Stores { database: maria.database("muster").await, redis: redis.url(), prefix: "trace".to_owned() };
+    let stores = Stores {
+        database: maria.database("muster").await,
+        redis: redis.url(),
+        prefix: "trace".to_owned(),
+        apart: false,
+    };
     let telemetry = format!("[telemetry]\nendpoint = '{}'\n", collector.endpoint);
     let server = Server::split(&data, &stores, &telemetry).await;
     let client = server.client();

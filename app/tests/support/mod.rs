@@ -31,6 +31,8 @@ pub struct Stores {
     pub database: String,
     pub redis: String,
     pub prefix: String,
+    /// Each process has a data folder of its own: what they share is in a bucket.
+    pub apart: bool,
 }
 
 /// Leases are short, so that a killed job is taken up again soon.
@@ -49,7 +51,7 @@ impl Server {
             return Server::embedded(data, config).await;
         };
         let database = muster_real_servers::database_url(data).await;
-        Server::split(data, &Stores { database, redis, prefix }, config).await
+        Server::split(data, &Stores { database, redis, prefix, apart: false }, config).await
     }
 
     pub async fn embedded(data: &Path, config: &str) -> Server {
@@ -60,7 +62,7 @@ impl Server {
     pub async fn split(data: &Path, stores: &Stores, config: &str) -> Server {
         let ports: Vec<u16> = (0..5).map(|_| free_port()).collect();
         let at = |port: usize| format!("'http://127.0.0.1:{}'", ports[port]);
-        let Stores { database, redis, prefix } = stores;
+        let Stores { database, redis, prefix, apart } = stores;
         let common = format!(
             "{config}\n{JOBS}\n[database]\nurl = '{database}'\n[queue]\nurl = '{redis}'\nprefix = '{prefix}'\n"
         );
@@ -68,8 +70,10 @@ impl Server {
         let gateway =
             format!("{role}labels = [{}]\ningest = [{}]\nsegments = [{}, {}]\n", at(1), at(2), at(3), at(4));
         migrate(data, &common);
+        std::fs::create_dir_all(data).unwrap();
         let start = |name: &str, roles: &str, port: usize, config: &str| {
-            Process::start(name, data, ports[port], &["--role", roles], config)
+            let data = if *apart { data.join(name) } else { data.to_owned() };
+            Process::start(name, &data, ports[port], &["--role", roles], config)
         };
         Server::of(vec![
             start("gateway", "gateway", 0, &gateway),

@@ -89,7 +89,10 @@ impl From<Error> for Problem {
             Error::NotADay(_) => refused("ds", "invalid_ds", detail),
             Error::ForeignCursor => refused("cursor", "invalid_cursor", detail),
             Error::LongMatch { .. } => refused("match", "invalid_match", detail),
-            Error::Store(error) => Problem::internal(error),
+            Error::Store(error) => {
+                let away = error.is_away();
+                Problem::of_store(error, away)
+            }
         }
     }
 }

@@ -68,6 +68,7 @@ impl Error {
             Error::Sql(error) => muster_sql::is_away(error),
             Error::Database(error) => error.is_away(),
             Error::Jobs(error) => error.is_away(),
+            Error::Store(error) => error.is_away(),
             _ => false,
         }
     }

@@ -137,11 +137,11 @@ impl Problem {
         )
     }
 
-    /// 503 `database_away`; `err` is for the log.
+    /// 503 `storage_away`; `err` is for the log.
     fn away(err: impl fmt::Display) -> Self {
-        tracing::warn!(error = %err, "the database can't be reached");
-        let detail = "The database can't be reached at the moment. Try again shortly.";
-        Problem::new(Kind::Unavailable, "database_away", detail).retry_after(1)
+        tracing::warn!(error = %err, "what holds the data can't be reached");
+        let detail = "What holds the data can't be reached at the moment. Try again shortly.";
+        Problem::new(Kind::Unavailable, "storage_away", detail).retry_after(1)
     }
 
     /// What a store answered: 503 when it can't be reached, else 500.
