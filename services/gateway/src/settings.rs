@@ -130,7 +130,7 @@ pub struct InFlight {
 
 impl Default for InFlight {
     fn default() -> Self {
-        InFlight { read: 512, estimate: 128, job: 128, import: 16, export: 32, follow: 512 }
+        InFlight { read: 512, estimate: 256, job: 128, import: 16, export: 32, follow: 512 }
     }
 }
 

@@ -17,6 +17,7 @@ use crate::store::keys::{self as store, KeyRow};
 /// Every key begins with it, so that one that leaked into a text can be found.
 const PREFIX: &str = "mk_";
 const NAME_LIMIT: usize = 100;
+const APP_LIMIT: usize = 128;
 
 /// A key to be made.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
@@ -129,6 +130,9 @@ fn check(new: &NewKey) -> Result<(), GatewayError> {
         Apps::Some(apps) if apps.contains("") || apps.contains("*") => refused(
             "An app id in the list is empty or `*`; for all apps write \"*\" instead of the list.".into(),
         ),
+        Apps::Some(apps) if apps.iter().any(|app| app.len() > APP_LIMIT) => {
+            refused(format!("An app id has at most {APP_LIMIT} bytes."))
+        }
         _ => Ok(()),
     }
 }

@@ -124,8 +124,34 @@ pub async fn release(db: &Db, key: &Key, instance: &str) -> sqlx::Result<()> {
         .map(drop))
 }
 
+/// So many rows are looked for at a time; each is deleted by itself, since a server like TiDB bounds the size
+/// of a transaction.
+const SLICE: i64 = 500;
+
 /// Deletes rows from before `time`, except what is still run; the number of them.
 pub async fn delete_before(db: &Db, time: i64, now: i64) -> sqlx::Result<u64> {
-    let sql = "DELETE FROM idempotency WHERE created_at < ? AND (status IS NOT NULL OR lease_until < ?)";
-    Ok(on!(db, pool => sqlx::query(sql).bind(time).bind(now).execute(pool).await?.rows_affected()))
+    let select = "SELECT caller, request_key FROM idempotency \
+                  WHERE created_at < ? AND (status IS NOT NULL OR lease_until < ?) LIMIT ?";
+    let delete = "DELETE FROM idempotency WHERE caller = ? AND request_key = ? AND created_at < ?";
+    let mut deleted = 0;
+    loop {
+        let old: Vec<(String, String)> = on!(db, pool => sqlx::query_as(select)
+            .bind(time)
+            .bind(now)
+            .bind(SLICE)
+            .fetch_all(pool)
+            .await?);
+        for (caller, key) in &old {
+            deleted += on!(db, pool => sqlx::query(delete)
+                .bind(caller)
+                .bind(key)
+                .bind(time)
+                .execute(pool)
+                .await?
+                .rows_affected());
+        }
+        if (old.len() as i64) < SLICE {
+            return Ok(deleted);
+        }
+    }
 }

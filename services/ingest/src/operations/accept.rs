@@ -66,9 +66,16 @@ pub async fn accept(
     ingest.jobs.enqueue(job).await.map_err(jobs_problem)
 }
 
+/// The longest id of an app, here and in rows.
+const APP_BYTES: usize = 128;
+
 /// The apps whose rows the upload may hold; None for all.
 fn permitted(caller: &Caller, app: Option<&str>) -> Result<Option<BTreeSet<String>>, Problem> {
     if let Some(app) = app {
+        if !(1..=APP_BYTES).contains(&app.len()) {
+            let detail = format!("An app id has 1 to {APP_BYTES} bytes.");
+            return Err(Problem::new(Status::BadRequest, "invalid_parameter", detail));
+        }
         caller.require(app, Role::Import)?;
         return Ok(Some(BTreeSet::from([app.to_owned()])));
     }
