@@ -141,7 +141,9 @@ def keys(path):
     text = re.sub(r"--[^\n]*", "", path.read_text())
     statements = [statement.strip() for statement in text.split(";") if statement.strip()]
     for statement in statements:
-        table = re.match(r"CREATE TABLE IF NOT EXISTS (\w+) \((.*)\) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin$", statement, re.S)
+        table = re.match(
+            r"CREATE TABLE IF NOT EXISTS (\w+) \((.*)\) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin"
+            r"(?:\nPARTITION BY RANGE \(ds\) \(PARTITION p_rest VALUES LESS THAN MAXVALUE\))?$", statement, re.S)
         if not table:
             fault(path.relative_to(ROOT), f"can't be applied twice, or not in utf8mb4_bin: {statement[:60]}")
             continue

@@ -19,4 +19,5 @@ CREATE TABLE IF NOT EXISTS app_usage (
     units   BIGINT       NOT NULL,               -- of the quota
     refused BIGINT       NOT NULL,               -- 429
     PRIMARY KEY (ds, app_id, class)
-) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
+) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin
+PARTITION BY RANGE (ds) (PARTITION p_rest VALUES LESS THAN MAXVALUE);

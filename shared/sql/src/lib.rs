@@ -5,11 +5,13 @@
 //! [`on!`] runs it on whichever pool is open. Every table has one writer. Timestamps are stored as whole
 //! milliseconds since the epoch, ids as text.
 
+mod days;
 mod db;
 mod error;
 mod mysql;
 mod sqlite;
 
+pub use days::keep_days;
 pub use db::{Db, Pool, Tx};
 pub use error::{SqlError, is_away, is_unique_violation};
 pub use mysql::{Server, migrate};

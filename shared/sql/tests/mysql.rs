@@ -1,7 +1,7 @@
 //! A real MariaDB: tables are made once, whoever comes, and whatever died half way.
 
 use muster_real_servers::Maria;
-use muster_sql::{Db, Server, SqlError, is_unique_violation, migrate, on};
+use muster_sql::{Db, Server, SqlError, is_unique_violation, keep_days, migrate, on};
 
 async fn server(maria: &Maria, name: &str) -> Server {
     Server::new(&maria.database(name).await, 4).unwrap()
@@ -98,4 +98,33 @@ fn an_address_that_can_t_be_meant_is_refused_without_repeating_it() {
     }
     let shown = format!("{:?}", Server::new("mysql://root:secret@host:3306/muster", 1).unwrap());
     assert!(!shown.contains("secret"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn days_are_partitions_and_old_ones_are_dropped() {
+    let maria = Maria::start();
+    let server = server(&maria, "days").await;
+    migrate(&server).await.unwrap();
+    let db = Db::connect(&server).await.unwrap();
+    for ds in [20261030, 20261031, 20261101, 20261102, 20261109] {
+        let insert = "INSERT INTO app_usage (ds, app_id, class, calls, units, refused) VALUES (?, 'a', 'read', 1, 1, 0)";
+        on!(&db, pool => sqlx::query(insert).bind(ds).execute(pool).await.map(drop).unwrap());
+    }
+    let partitions = "SELECT CAST(COUNT(*) AS SIGNED) FROM information_schema.PARTITIONS
+                      WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'app_usage'";
+    let rows = "SELECT COUNT(*) FROM app_usage";
+    let coming = [20261031, 20261101, 20261102];
+    let all_at_once = (0..4).map(|_| keep_days(&db, "app_usage", &coming, 20261001));
+    for kept in futures::future::join_all(all_at_once).await {
+        kept.unwrap();
+    }
+    assert_eq!((scalar(&db, partitions).await, scalar(&db, rows).await), (4, 5), "three days and the rest");
+    keep_days(&db, "app_usage", &coming, 20261102).await.unwrap();
+    assert_eq!(
+        (scalar(&db, partitions).await, scalar(&db, rows).await),
+        (2, 2),
+        "the 2nd and the 9th are left"
+    );
+    keep_days(&db, "app_usage", &[20261103], 20261102).await.unwrap();
+    assert_eq!((scalar(&db, partitions).await, scalar(&db, rows).await), (3, 2));
 }

@@ -28,7 +28,15 @@ impl Sizes {
 
     /// What a rule's cost is multiplied with for this app: 1 up to a million users, 2 up to two, …
     pub async fn factor(&self, app: &str, now: i64) -> u64 {
-        let users = self.users(app, now).await.unwrap_or(Some(0)).unwrap_or(0);
+        let users = match self.users(app, now).await {
+            Ok(users) => users.unwrap_or(0),
+            Err(error) => {
+                tracing::warn!(%error, "how large an app is can't be looked up; its rules cost as on a small one");
+                // Not asked again with every request while the storage is away.
+                self.known().insert(app.to_owned(), (now + KNOWN_MS, 0));
+                0
+            }
+        };
         users.div_ceil(USERS_OF_ONE_COST).max(1)
     }
 
@@ -76,5 +84,7 @@ mod tests {
         assert_eq!(sizes.factor("none", 0).await, 1);
         assert_eq!(sizes.users("none", 0).await, Ok(None));
         assert_eq!(Sizes::new(None).factor("any", 0).await, 1);
+        let away: AppUsers = Arc::new(|_| Box::pin(async { Err("away".to_owned()) }));
+        assert_eq!(Sizes::new(Some(away)).factor("any", 0).await, 1);
     }
 }

@@ -13,6 +13,8 @@ use crate::store::usage::{self as store, UsageRow};
 /// Older days are forgotten.
 pub const KEPT_DAYS: u32 = 90;
 
+const DAY_MS: i64 = 86_400_000;
+
 #[derive(Default)]
 pub struct Usage {
     fresh: Mutex<HashMap<(u32, String, QuotaKind), Counts>>,
@@ -82,8 +84,8 @@ impl Usage {
 
     /// Forgets days that are older than what is kept.
     pub async fn sweep(&self, db: &Db, now: i64) -> Result<(), GatewayError> {
-        store::delete_before(db, day(now, KEPT_DAYS)).await?;
-        Ok(())
+        let coming = [0, 1, 2].map(|days| day(now + days * DAY_MS, 0));
+        Ok(store::keep_days(db, &coming, day(now, KEPT_DAYS)).await?)
     }
 
     fn fresh(&self) -> MutexGuard<'_, HashMap<(u32, String, QuotaKind), Counts>> {
@@ -130,6 +132,13 @@ mod tests {
         assert_eq!(seen_by(&two).await, (20260924, 4, 14, 2), "its own share, though not written yet");
         two.flush(&db).await.unwrap();
         assert_eq!(seen_by(&one).await, (20260924, 4, 14, 2));
+        one.sweep(&db, NOON).await.unwrap();
+        one.sweep(&db, NOON + 2 * DAY_MS).await.unwrap();
+        assert_eq!(seen_by(&one).await, (20260924, 4, 14, 2), "kept, wherever it lies now");
+        one.sweep(&db, NOON + 91 * DAY_MS).await.unwrap();
+        assert!(one.of(&db, "a", 7, NOON).await.unwrap().is_empty(), "too old");
+        one.count("a", QuotaKind::Estimate, 1, false, NOON);
+        one.flush(&db).await.unwrap();
         db.close().await;
         one.count("a", QuotaKind::Estimate, 5, false, NOON);
         assert!(one.flush(&db).await.is_err());

@@ -1,6 +1,6 @@
 //! Table `app_usage`: what apps took, by UTC day and class. Every gateway adds to the same rows.
 
-use muster_sql::{Db, is_unique_violation, on};
+use muster_sql::{Db, SqlError, is_unique_violation, on};
 use sqlx::FromRow;
 
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
@@ -45,7 +45,7 @@ pub async fn since(db: &Db, app: &str, ds: u32) -> sqlx::Result<Vec<UsageRow>> {
     on!(db, pool => sqlx::query_as(sql).bind(app).bind(ds).fetch_all(pool).await)
 }
 
-pub async fn delete_before(db: &Db, ds: u32) -> sqlx::Result<u64> {
-    let sql = "DELETE FROM app_usage WHERE ds < ?";
-    Ok(on!(db, pool => sqlx::query(sql).bind(ds).execute(pool).await?.rows_affected()))
+/// Makes room for the days that come, and forgets those before `from`.
+pub async fn keep_days(db: &Db, coming: &[u32], from: u32) -> Result<(), SqlError> {
+    muster_sql::keep_days(db, "app_usage", coming, from).await
 }
