@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes sure that MariaDB and Redis are there to be started, by the tests and by deploy/local.sh. Neither
-# is left running: what needs one starts its own.
+# Makes sure that MariaDB and Redis are there to be started, by the tests and by deploy/local.sh, and that
+# Python can make environments. No server is left running: what needs one starts its own.
 set -euo pipefail
 
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -10,9 +10,11 @@ export PATH="$PATH:/usr/sbin:/usr/local/sbin"
 missing=()
 have mariadbd && have mariadb-install-db || missing+=(mariadb-server)
 have redis-server || missing+=(redis-server)
+# The tests keep their Python tools in environments of their own.
+have python3 && python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
-have apt-get || { echo "Install MariaDB 10.6 or later and Redis 6 or later: ${missing[*]}" >&2; exit 1; }
+have apt-get || { echo "Install ${missing[*]} (MariaDB 10.6 or later, Redis 6 or later)" >&2; exit 1; }
 as_root=()
 [ "$(id -u)" -eq 0 ] || as_root=(sudo)
 echo "Installing ${missing[*]} from Debian's packages" >&2
