@@ -18,6 +18,8 @@ const DAY_MS: i64 = 86_400_000;
 #[derive(Default)]
 pub struct Usage {
     fresh: Mutex<HashMap<(u32, String, QuotaKind), Counts>>,
+    /// Held while counts are on their way into the table, so that nobody looks while they are in neither.
+    moving: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -39,6 +41,7 @@ impl Usage {
 
     /// Adds what was counted to the table. What can't be added is kept for the next time.
     pub async fn flush(&self, db: &Db) -> Result<(), GatewayError> {
+        let _alone = self.moving.lock().await;
         let mut taken: Vec<UsageRow> = self.fresh().drain().map(row).collect();
         while let Some(row) = taken.pop() {
             if let Err(error) = store::add(db, &row).await {
@@ -62,6 +65,7 @@ impl Usage {
     /// An app's last days, newest first: what every gateway has added, and what this one has not yet.
     pub async fn of(&self, db: &Db, app: &str, days: u32, now: i64) -> Result<Vec<UsageRow>, GatewayError> {
         let from = day(now, days.saturating_sub(1));
+        let _alone = self.moving.lock().await;
         let mut rows = store::since(db, app, from).await?;
         let fresh: Vec<UsageRow> = {
             let fresh = self.fresh();
