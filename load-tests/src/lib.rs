@@ -1,5 +1,6 @@
 //! What the load tests share: apps to ask, a steady stream of estimates, and percentiles.
 
 pub mod apps;
+pub mod engine;
 pub mod stream;
 pub mod times;
