@@ -8,10 +8,10 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 use clap::Parser;
 use muster_evaluator::{Bound, Control, SnapshotCatalogue};
+use muster_load_tests::engine::bandwidth;
 use muster_load_tests::engine::load::{self, APP, Users};
 use muster_load_tests::engine::peer::{self, Peer};
 use muster_load_tests::engine::rules::{self, Rule};
-use muster_load_tests::engine::bandwidth;
 use muster_load_tests::times::median;
 use muster_profile_store::{Snapshot, Store};
 use muster_rules::Caps;
@@ -61,9 +61,18 @@ fn main() -> anyhow::Result<()> {
     report(&args, &snapshot, peer.as_mut(), threads)
 }
 
-fn report(args: &Args, snapshot: &Arc<Snapshot>, mut peer: Option<&mut Peer>, threads: usize) -> anyhow::Result<()> {
+fn report(
+    args: &Args,
+    snapshot: &Arc<Snapshot>,
+    mut peer: Option<&mut Peer>,
+    threads: usize,
+) -> anyhow::Result<()> {
     let bandwidth = bandwidth::measure(threads);
-    println!("{} users, {threads} threads; memory is read at {:.1} GB/s", snapshot.directory().users(), bandwidth / 1e9);
+    println!(
+        "{} users, {threads} threads; memory is read at {:.1} GB/s",
+        snapshot.directory().users(),
+        bandwidth / 1e9
+    );
     if let Some(peer) = &mut peer {
         println!("ClickHouse {}", peer.version()?);
     }
@@ -110,7 +119,8 @@ fn time(pool: &ThreadPool, rule: &Rule, snapshot: &Arc<Snapshot>, runs: usize) -
 
 fn evaluate(text: &str, snapshot: &Arc<Snapshot>) -> anyhow::Result<u64> {
     let caps = Caps::default();
-    let rule = muster_rules::parse(text.as_bytes(), &caps).map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
+    let rule =
+        muster_rules::parse(text.as_bytes(), &caps).map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
     let checked = muster_rules::check(&rule, &SnapshotCatalogue(snapshot), &caps)
         .map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
     let bound = Bound::new(checked.plan, snapshot.clone())?;

@@ -101,7 +101,9 @@ impl Peer {
 
     /// The rule's count, and the seconds of each of `repeat` runs.
     pub fn count(&mut self, sql: &str, repeat: usize) -> anyhow::Result<(u64, Vec<f64>)> {
-        let sql = sql.replace("FROM labels", "FROM muster.labels").replace("FROM behaviour", "FROM muster.behaviour");
+        let sql = sql
+            .replace("FROM labels", "FROM muster.labels")
+            .replace("FROM behaviour", "FROM muster.behaviour");
         let run = self.run(&format!("{sql} SETTINGS max_threads = {}", self.threads), repeat)?;
         Ok((run.rows.parse().with_context(|| format!("no count: {}", run.rows))?, run.seconds))
     }

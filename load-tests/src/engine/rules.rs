@@ -30,7 +30,8 @@ pub fn page_name(page: u16) -> String {
 pub fn all() -> Vec<Rule> {
     let tags = |label, tags: &[u16]| Tags { label, tags: tags.to_vec() };
     let event = |event, days, at_least| Condition::Event { event, page: None, days, at_least };
-    let page = |page, days, at_least| Condition::Event { event: Event::Visit, page: Some(page), days, at_least };
+    let page =
+        |page, days, at_least| Condition::Event { event: Event::Visit, page: Some(page), days, at_least };
     let not = |condition| Condition::Not(Box::new(condition));
     let labels = || {
         vec![

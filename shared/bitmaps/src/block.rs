@@ -79,11 +79,29 @@ impl Block {
             Container::Array(positions) => {
                 positions.iter().map(|p| u32::from(self.contains(u16::from_le_bytes(*p)))).sum()
             }
+            Container::Masked { mask, bytes } => kernels::and_count_masked(&self.words, mask, bytes),
             Container::Runs(_) => container
                 .runs()
                 .map(|(first, last)| self.count_range(first.into(), u32::from(last) + 1))
                 .sum(),
         }
+    }
+
+    /// Maximal runs of neighbouring positions.
+    pub(crate) fn run_count(&self) -> usize {
+        let mut before = 0;
+        let starts = self.words.iter().map(|&word| {
+            // A run starts where a position is set and the one before it is not.
+            let starts = word & !(word << 1 | before);
+            before = word >> 63;
+            starts.count_ones() as usize
+        });
+        starts.sum()
+    }
+
+    /// Bytes that are not zero.
+    pub(crate) fn used_bytes(&self) -> usize {
+        self.as_bytes().iter().map(|byte| usize::from(*byte != 0)).sum()
     }
 
     /// Stops at the first stretch with a position in it.
@@ -109,11 +127,24 @@ impl Block {
         kernels::not(&mut self.words);
     }
 
+    /// Becomes the positions of `container`.
+    pub fn set_container(&mut self, container: &Container<'_>) {
+        match container {
+            Container::Bits(bytes) => self.copy_from_bytes(bytes),
+            Container::Masked { mask, bytes } => kernels::unmask(&mut self.words, mask, bytes),
+            Container::Array(_) | Container::Runs(_) => {
+                self.clear();
+                self.or_container(container);
+            }
+        }
+    }
+
     /// Adds the positions of `container`.
     pub fn or_container(&mut self, container: &Container<'_>) {
         match container {
             Container::Bits(bytes) => kernels::or(&mut self.words, bytes),
             Container::Array(positions) => positions.iter().for_each(|p| self.insert(u16::from_le_bytes(*p))),
+            Container::Masked { mask, bytes } => kernels::or_masked(&mut self.words, mask, bytes),
             Container::Runs(_) => {
                 container.runs().for_each(|(first, last)| self.set_range(first.into(), u32::from(last) + 1));
             }
@@ -124,6 +155,7 @@ impl Block {
     pub fn and_container(&mut self, container: &Container<'_>) {
         match container {
             Container::Bits(bytes) => kernels::and(&mut self.words, bytes),
+            Container::Masked { mask, bytes } => kernels::and_masked(&mut self.words, mask, bytes),
             Container::Array(positions) => {
                 let mut kept = Block::zero();
                 for p in positions.iter().map(|p| u16::from_le_bytes(*p)) {
@@ -147,6 +179,7 @@ impl Block {
     pub fn and_not_container(&mut self, container: &Container<'_>) {
         match container {
             Container::Bits(bytes) => kernels::and_not(&mut self.words, bytes),
+            Container::Masked { mask, bytes } => kernels::and_not_masked(&mut self.words, mask, bytes),
             Container::Array(positions) => {
                 for p in positions.iter().map(|p| u16::from_le_bytes(*p)) {
                     self.words[usize::from(p >> 6)] &= !(1 << (p & 63));

@@ -2,6 +2,7 @@
 //! a sorted array, as bits or as runs.
 
 use crate::kernels::{self, Bytes};
+use crate::masked::Mask;
 use crate::view::PortableView;
 
 /// The positions of one block. All reads are unaligned-safe and stay inside the slices, whatever
@@ -14,15 +15,18 @@ pub enum Container<'a> {
     Bits(&'a [u8; 8192]),
     /// Pairs of little-endian u16: the first position and the number of positions after it.
     Runs(&'a [[u8; 4]]),
+    /// Only the bytes of `Bits` that are not zero: bit b of `mask` says whether byte b is one of them.
+    Masked { mask: &'a [u8; 1024], bytes: &'a [u8] },
 }
 
 impl<'a> Container<'a> {
-    /// Positions in it. Array: free; runs: one addition each; bits: a popcount of 8 KB
+    /// Positions in it. Array: free; runs: one addition each; bits and masked: a popcount of the bytes
     /// (`PortableView::cardinality` reads it from the header instead).
     pub fn count(&self) -> u32 {
         match *self {
             Container::Array(positions) => positions.len() as u32,
             Container::Bits(bytes) => kernels::count(bytes),
+            Container::Masked { bytes, .. } => kernels::count(bytes),
             Container::Runs(_) => self.runs().map(|(first, last)| u32::from(last - first) + 1).sum(),
         }
     }
@@ -33,6 +37,12 @@ impl<'a> Container<'a> {
                 positions.binary_search_by_key(&position, |p| u16::from_le_bytes(*p)).is_ok()
             }
             Container::Bits(bytes) => bit_of(bytes, position),
+            Container::Masked { mask, bytes } => {
+                let byte = usize::from(position >> 3);
+                let before = bytes_before(mask, byte);
+                let there = mask[byte >> 3] >> (byte & 7) & 1 == 1;
+                there && bytes.get(before).is_some_and(|byte| byte >> (position & 7) & 1 == 1)
+            }
             Container::Runs(runs) => {
                 let after = runs.partition_point(|run| first_of(run) <= position);
                 after > 0 && last_of(&runs[after - 1]) >= position
@@ -54,6 +64,18 @@ impl<'a> Container<'a> {
                 }
             }
             Container::Runs(_) => self.runs().for_each(|(first, last)| (first..=last).for_each(&mut visit)),
+            Container::Masked { mask, bytes } => {
+                let mut bytes = bytes.iter();
+                for (index, mask) in mask.iter().enumerate() {
+                    let mut mask = *mask;
+                    while mask != 0 {
+                        let Some(byte) = bytes.next() else { return };
+                        let base = (index * 64) as u16 + mask.trailing_zeros() as u16 * 8;
+                        (0..8).filter(|bit| byte >> bit & 1 == 1).for_each(|bit| visit(base + bit));
+                        mask &= mask - 1;
+                    }
+                }
+            }
         }
     }
 
@@ -62,6 +84,12 @@ impl<'a> Container<'a> {
         let runs: &'a [[u8; 4]] = if let Container::Runs(runs) = *self { runs } else { &[] };
         runs.iter().map(|run| (first_of(run), last_of(run)))
     }
+}
+
+/// Bytes that a masked container holds for the block's bytes before number `byte`.
+fn bytes_before(mask: &Mask, byte: usize) -> usize {
+    let whole: u32 = mask[..byte >> 3].iter().map(|mask| mask.count_ones()).sum();
+    (whole + (mask[byte >> 3] & ((1 << (byte & 7)) - 1)).count_ones()) as usize
 }
 
 fn bit_of(bytes: &Bytes, position: u16) -> bool {

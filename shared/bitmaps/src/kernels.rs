@@ -2,7 +2,9 @@
 //! is chosen at run time, because one binary serves every x86-64 machine.
 
 use crate::block::{BYTES, WORDS};
+use crate::masked::{Expand, Mask};
 use crate::planes::Plane;
+use crate::tally::{Counters, Counts, Dense, Stripes, add_up};
 
 pub(crate) type Words = [u64; WORDS];
 pub(crate) type Bytes = [u8; BYTES];
@@ -27,10 +29,15 @@ pub(crate) fn level() -> Level {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::is_x86_feature_detected as has;
-        if !(has!("avx2") && has!("popcnt")) {
+        if !(has!("avx2") && has!("bmi2") && has!("popcnt")) {
             return Level::Plain;
         }
-        if has!("avx512f") && has!("avx512bw") && has!("avx512vl") && has!("avx512vpopcntdq") {
+        if has!("avx512f")
+            && has!("avx512bw")
+            && has!("avx512vl")
+            && has!("avx512vbmi2")
+            && has!("avx512vpopcntdq")
+        {
             return Level::Avx512;
         }
         Level::Avx2
@@ -39,8 +46,10 @@ pub(crate) fn level() -> Level {
     Level::Plain
 }
 
+/// Each kernel's first argument is the level that its body is compiled for, a constant there; callers
+/// leave it out.
 macro_rules! kernels {
-    ($($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $out:ty)? $body:block)*) => {$(
+    ($($(#[$doc:meta])* fn $name:ident($level:pat_param, $($arg:ident: $type:ty),* $(,)?) $(-> $out:ty)? $body:block)*) => {$(
         $(#[$doc])*
         #[inline]
         pub(crate) fn $name($($arg: $type),*) $(-> $out)? {
@@ -54,7 +63,7 @@ macro_rules! kernels {
             #[inline]
             pub(crate) fn at(level: Level, $($arg: $type),*) $(-> $out)? {
                 match level {
-                    Level::Plain => body($($arg),*),
+                    Level::Plain => body(level, $($arg),*),
                     // SAFETY: `level` comes from `level()`, which detected these features.
                     #[cfg(target_arch = "x86_64")]
                     Level::Avx2 => unsafe { avx2($($arg),*) },
@@ -64,55 +73,98 @@ macro_rules! kernels {
                 }
             }
 
+            /// Inlined into each variant, where `level` is a constant.
             #[inline(always)]
-            fn body($($arg: $type),*) $(-> $out)? $body
+            fn body($level: Level, $($arg: $type),*) $(-> $out)? $body
 
             #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2,popcnt")]
+            #[target_feature(enable = "avx2,bmi2,popcnt")]
             fn avx2($($arg: $type),*) $(-> $out)? {
-                body($($arg),*)
+                body(Level::Avx2, $($arg),*)
             }
 
             #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vpopcntdq,popcnt")]
+            #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi2,avx512vpopcntdq,bmi2,popcnt")]
             fn avx512($($arg: $type),*) $(-> $out)? {
-                body($($arg),*)
+                body(Level::Avx512, $($arg),*)
             }
         }
     )*};
 }
 
 kernels! {
-    fn or(words: &mut Words, other: &Bytes) {
+    fn or(_, words: &mut Words, other: &Bytes) {
         for (word, other) in words.iter_mut().zip(other.as_chunks().0) {
             *word |= u64::from_le_bytes(*other);
         }
     }
 
-    fn and(words: &mut Words, other: &Bytes) {
+    fn and(_, words: &mut Words, other: &Bytes) {
         for (word, other) in words.iter_mut().zip(other.as_chunks().0) {
             *word &= u64::from_le_bytes(*other);
         }
     }
 
-    fn and_not(words: &mut Words, other: &Bytes) {
+    fn and_not(_, words: &mut Words, other: &Bytes) {
         for (word, other) in words.iter_mut().zip(other.as_chunks().0) {
             *word &= !u64::from_le_bytes(*other);
         }
     }
 
-    fn not(words: &mut Words) {
+    fn not(_, words: &mut Words) {
         for word in words {
             *word = !*word;
         }
     }
 
-    fn count(bytes: &Bytes) -> u32 {
-        // Summed as u64, the width of the vector's lanes.
-        bytes.as_chunks().0.iter().map(|word| u64::from(u64::from_le_bytes(*word).count_ones())).sum::<u64>() as u32
+    /// Sets `words` to a masked container's.
+    fn unmask(level, words: &mut Words, mask: &Mask, bytes: &[u8]) {
+        let mut expand = Expand::new(mask, bytes);
+        for words in words.as_chunks_mut().0 {
+            *words = expand.next(level);
+        }
     }
 
-    fn and_count(words: &Words, other: &Bytes) -> u32 {
+    fn or_masked(level, words: &mut Words, mask: &Mask, bytes: &[u8]) {
+        let mut expand = Expand::new(mask, bytes);
+        for words in words.as_chunks_mut::<8>().0 {
+            words.iter_mut().zip(expand.next(level)).for_each(|(word, other)| *word |= other);
+        }
+    }
+
+    fn and_masked(level, words: &mut Words, mask: &Mask, bytes: &[u8]) {
+        let mut expand = Expand::new(mask, bytes);
+        for words in words.as_chunks_mut::<8>().0 {
+            words.iter_mut().zip(expand.next(level)).for_each(|(word, other)| *word &= other);
+        }
+    }
+
+    fn and_not_masked(level, words: &mut Words, mask: &Mask, bytes: &[u8]) {
+        let mut expand = Expand::new(mask, bytes);
+        for words in words.as_chunks_mut::<8>().0 {
+            words.iter_mut().zip(expand.next(level)).for_each(|(word, other)| *word &= !other);
+        }
+    }
+
+    fn and_count_masked(level, words: &Words, mask: &Mask, bytes: &[u8]) -> u32 {
+        let mut expand = Expand::new(mask, bytes);
+        let mut count = 0;
+        for words in words.as_chunks::<8>().0 {
+            let both = words.iter().zip(expand.next(level)).map(|(word, other)| word & other);
+            count += both.map(|both| u64::from(both.count_ones())).sum::<u64>();
+        }
+        count as u32
+    }
+
+    /// Positions of a whole block, or of a masked container's bytes.
+    fn count(_, bytes: &[u8]) -> u32 {
+        // Summed as u64, the width of the vector's lanes.
+        let (words, rest) = bytes.as_chunks();
+        let rest: u32 = rest.iter().map(|byte| byte.count_ones()).sum();
+        rest + words.iter().map(|word| u64::from(u64::from_le_bytes(*word).count_ones())).sum::<u64>() as u32
+    }
+
+    fn and_count(_, words: &Words, other: &Bytes) -> u32 {
         let pairs = words.iter().zip(other.as_chunks().0);
         pairs.map(|(word, other)| u64::from((word & u64::from_le_bytes(*other)).count_ones())).sum::<u64>() as u32
     }
@@ -120,7 +172,7 @@ kernels! {
     /// Adds the numbers whose bit k is set in `inputs[k]` (None: in no position). The last plane
     /// must be empty and beyond `inputs`, so that nothing is carried out of it; whether it was
     /// needed is the answer.
-    fn add(planes: &mut [Plane], inputs: &[Option<&Bytes>]) -> bool {
+    fn add(_, planes: &mut [Plane], inputs: &[Option<&Bytes>]) -> bool {
         let last = planes.len() - 1;
         let mut carried_out = 0;
         for at in (0..WORDS).step_by(STRIPE) {
@@ -153,9 +205,28 @@ kernels! {
         carried_out != 0
     }
 
+    fn tally(
+        level,
+        dense: &mut [(u8, Dense<'_>)],
+        counters: &[Counters],
+        low: u128,
+        high: Option<u128>,
+        stripes: &mut Stripes,
+        out: &mut Words,
+    ) {
+        add_up(level, dense, counters, low, high, stripes, out);
+    }
+
+    /// Sets `out` where the count lies from `low` to `high`.
+    fn counts_between(level, counts: &Counts, low: u8, high: u8, out: &mut Words) {
+        for (word, counts) in out.iter_mut().zip(counts.as_chunks().0) {
+            *word = bytes_between(level, counts, low, high);
+        }
+    }
+
     /// Sets `out` where the number is at least `threshold`: from low to high, a plane decides
     /// alone where it differs from the threshold's bit, and leaves what lower planes said where not.
-    fn at_least(planes: &[Plane], threshold: u128, out: &mut Words) {
+    fn at_least(_, planes: &[Plane], threshold: u128, out: &mut Words) {
         for at in (0..WORDS).step_by(WIDE) {
             let mut holds = [u64::MAX; WIDE];
             for (k, plane) in planes.iter().enumerate() {
@@ -175,7 +246,7 @@ kernels! {
     }
 
     /// Sets `out` where the number is exactly `value`.
-    fn equal(planes: &[Plane], value: u128, out: &mut Words) {
+    fn equal(_, planes: &[Plane], value: u128, out: &mut Words) {
         for at in (0..WORDS).step_by(WIDE) {
             let mut holds = [u64::MAX; WIDE];
             for (k, plane) in planes.iter().enumerate() {
@@ -191,7 +262,7 @@ kernels! {
 
     /// Compares `a` with `b + constant` at every position. `depth` planes are looked at and must
     /// hold both; planes that are missing count as empty.
-    fn compare(a: &[Plane], b: &[Plane], constant: u128, depth: usize, greater: &mut Words, equal: &mut Words) {
+    fn compare(_, a: &[Plane], b: &[Plane], constant: u128, depth: usize, greater: &mut Words, equal: &mut Words) {
         for at in (0..WORDS).step_by(WIDE) {
             let mut more = [0u64; WIDE];
             let mut same = [u64::MAX; WIDE];
@@ -211,6 +282,91 @@ kernels! {
             *stripe_mut(greater, at) = more;
             *stripe_mut(equal, at) = same;
         }
+    }
+}
+
+/// Bit i of the answer is bit `k` of byte i.
+#[inline(always)]
+pub(crate) fn bytes_with_bit(level: Level, bytes: &[u8; 64], k: u32) -> u64 {
+    match level {
+        // SAFETY: the machine has the level's features.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => unsafe { x86::with_bit_512(bytes, k) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => unsafe { x86::with_bit_256(bytes, k) },
+        Level::Plain => bytes.iter().rev().fold(0, |word, byte| word << 1 | u64::from(byte >> k & 1)),
+    }
+}
+
+/// Bit i of the answer says whether byte i lies from `low` to `high`.
+#[inline(always)]
+pub(crate) fn bytes_between(level: Level, bytes: &[u8; 64], low: u8, high: u8) -> u64 {
+    match level {
+        // SAFETY: the machine has the level's features.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => unsafe { x86::between_512(bytes, low, high) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => unsafe { x86::between_256(bytes, low, high) },
+        Level::Plain => {
+            bytes.iter().rev().fold(0, |word, byte| word << 1 | u64::from((low..=high).contains(byte)))
+        }
+    }
+}
+
+/// What the compiler does not find by itself.
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::*;
+
+    #[target_feature(enable = "avx512f,avx512bw")]
+    #[inline]
+    pub fn with_bit_512(bytes: &[u8; 64], k: u32) -> u64 {
+        // SAFETY: both are 64 bytes, and the load needs no alignment.
+        let bytes = unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) };
+        _mm512_test_epi8_mask(bytes, _mm512_set1_epi8(1 << k))
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw")]
+    #[inline]
+    pub fn between_512(bytes: &[u8; 64], low: u8, high: u8) -> u64 {
+        // SAFETY: as above.
+        let bytes = unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) };
+        let above = _mm512_cmpge_epu8_mask(bytes, _mm512_set1_epi8(low as i8));
+        above & _mm512_cmple_epu8_mask(bytes, _mm512_set1_epi8(high as i8))
+    }
+
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    pub fn with_bit_256(bytes: &[u8; 64], k: u32) -> u64 {
+        halves(bytes, |half| {
+            let bit = _mm256_set1_epi8((1u8 << k) as i8);
+            _mm256_cmpeq_epi8(_mm256_and_si256(half, bit), bit)
+        })
+    }
+
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    pub fn between_256(bytes: &[u8; 64], low: u8, high: u8) -> u64 {
+        halves(bytes, |half| {
+            let above = _mm256_cmpeq_epi8(_mm256_max_epu8(half, _mm256_set1_epi8(low as i8)), half);
+            let below = _mm256_cmpeq_epi8(_mm256_min_epu8(half, _mm256_set1_epi8(high as i8)), half);
+            _mm256_and_si256(above, below)
+        })
+    }
+
+    /// The top bits of what `test` makes of each half.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn halves(bytes: &[u8; 64], test: impl Fn(__m256i) -> __m256i) -> u64 {
+        let (low, high) = bytes.split_at(32);
+        let half = |half: &[u8]| {
+            // SAFETY: each half has 32 bytes, and the load needs no alignment.
+            let half = unsafe { _mm256_loadu_si256(half.as_ptr().cast()) };
+            u64::from(_mm256_movemask_epi8(test(half)) as u32)
+        };
+        half(low) | half(high) << 32
     }
 }
 

@@ -4,8 +4,11 @@
 
 mod block;
 mod container;
+mod encode;
 mod kernels;
+mod masked;
 mod planes;
+mod tally;
 mod view;
 
 pub mod clickhouse;
@@ -13,8 +16,10 @@ pub mod slices;
 
 pub use block::Block;
 pub use container::{Container, Containers};
+pub use encode::{Encoder, encode};
 pub use planes::{Planes, compare_difference, compare_planes};
 pub use slices::SlicesView;
+pub use tally::{Tally, TallyScratch};
 pub use view::{Malformed, PortableView};
 
 #[cfg(not(target_endian = "little"))]

@@ -9,17 +9,17 @@
 //! 6..8             zero
 //! 8..16            positions that have a value: u64
 //! 16..             1 + P + N lengths in bytes: u32 each
-//! then             as many portable roaring bitmaps, end to end: the positions that have a value
+//! then             as many bitmaps, portable or of the store's own format, end to end: the positions that have a value
 //!                  (zero is a value), P planes, N planes; plane k holds bit k
 //! ```
 //!
 //! A position is in the planes of one sign at most. Nothing may follow the last bitmap.
 
-use roaring::RoaringBitmap;
-
 use crate::block::Block;
 use crate::container::Container;
+use crate::encode::Encoder;
 use crate::planes::Planes;
+use crate::tally::Tally;
 use crate::view::{Malformed, PortableView, take, take_array};
 
 const MAGIC: [u8; 4] = *b"MSL1";
@@ -53,7 +53,7 @@ pub fn encode(pairs: impl IntoIterator<Item = (u32, i64)>) -> Result<Vec<u8>, No
 /// The bitmaps of a column as they are written, and the block being filled.
 #[derive(Default)]
 struct Columns {
-    bitmaps: [Vec<RoaringBitmap>; 3],
+    bitmaps: [Vec<Encoder>; 3],
     key: u16,
     exists: Planes,
     positive: Planes,
@@ -73,29 +73,25 @@ impl Columns {
         let planes = [&mut self.exists, &mut self.positive, &mut self.negative];
         for (planes, bitmaps) in planes.into_iter().zip(&mut self.bitmaps) {
             if bitmaps.len() < planes.depth() {
-                bitmaps.resize(planes.depth(), RoaringBitmap::new());
+                bitmaps.resize_with(planes.depth(), Encoder::default);
             }
-            planes.blocks().zip(bitmaps).for_each(|(block, bitmap)| block.append_to(self.key, bitmap));
+            planes.blocks().zip(bitmaps).for_each(|(block, bitmap)| bitmap.push(self.key, block));
             planes.clear();
         }
     }
 
     fn into_bytes(self) -> Vec<u8> {
         let [mut exists, positive, negative] = self.bitmaps;
-        exists.resize(1, RoaringBitmap::new());
+        exists.resize_with(1, Encoder::default);
         let mut bytes = Vec::new();
         bytes.extend(MAGIC);
         bytes.extend([positive.len() as u8, negative.len() as u8, 0, 0]);
         bytes.extend(exists[0].len().to_le_bytes());
-        let mut bitmaps = [exists, positive, negative].concat();
-        for bitmap in &mut bitmaps {
-            bitmap.optimize();
-            // At most 65,536 containers of 8 KB and their header: below 2^32.
-            bytes.extend((bitmap.serialized_size() as u32).to_le_bytes());
-        }
-        for bitmap in &bitmaps {
-            bitmap.serialize_into(&mut bytes).expect("a vector takes every byte");
-        }
+        let bitmaps = exists.into_iter().chain(positive).chain(negative);
+        let bitmaps: Vec<Vec<u8>> = bitmaps.map(Encoder::into_bytes).collect();
+        // At most 65,536 containers of 8 KB and their header: below 2^32.
+        bitmaps.iter().for_each(|bitmap| bytes.extend((bitmap.len() as u32).to_le_bytes()));
+        bitmaps.iter().for_each(|bitmap| bytes.extend(bitmap));
         bytes
     }
 }
@@ -227,6 +223,23 @@ impl<'a> SlicesView<'a> {
         let (above, below) = (magnitude(&self.positive, position), magnitude(&self.negative, position));
         // One of the two is zero; wrapping turns 2^63 into i64::MIN.
         Some((above as i64).wrapping_sub(below as i64))
+    }
+
+    /// Planes of both signs.
+    pub fn depth(&self) -> usize {
+        self.positive.len() + self.negative.len()
+    }
+
+    /// Whether a value below zero may be in block `key`.
+    pub fn has_negative(&self, key: u16) -> bool {
+        self.negative.iter().any(|plane| plane.cardinality(key) > 0)
+    }
+
+    /// Adds the values above zero of block `key` to `tally`.
+    pub fn tally(&self, key: u16, tally: &mut Tally<'a>) {
+        for (weight, plane) in self.positive.iter().enumerate() {
+            plane.container(key).into_iter().for_each(|container| tally.add(weight as u8, container));
+        }
     }
 
     /// Adds block `key` of the column: its values above zero to `positive`, the absolute values of

@@ -1,9 +1,12 @@
-//! A roaring bitmap read where it lies: the portable serialisation format with both of its
-//! cookies, checked once, then searched without copying.
+//! A bitmap read where it lies, checked once, then searched without copying: roaring's portable
+//! serialisation format with both of its cookies, or the store's own (`encode.rs`), which knows one more
+//! kind of container.
 
 use roaring::RoaringBitmap;
 
 use crate::container::{Container, Containers};
+use crate::encode::{self, COOKIE_KINDS};
+use crate::masked::MASK;
 
 const COOKIE_PLAIN: u32 = 12346;
 const COOKIE_RUNS: u32 = 12347;
@@ -24,13 +27,23 @@ pub struct PortableView<'a> {
     bytes: &'a [u8],
     /// Per container: key and cardinality - 1, both u16.
     descriptions: &'a [[u8; 4]],
-    /// Where each container starts; None in small bitmaps with runs.
+    /// Where each container starts; None in small portable bitmaps with runs. In the store's own format
+    /// one more: where the last one ends.
     offsets: Option<&'a [[u8; 4]]>,
-    /// One bit per container; empty when there are no runs.
-    run_flags: &'a [u8],
+    kinds: Kinds<'a>,
     /// Where the first container starts.
     data: usize,
     len: u64,
+}
+
+/// How a bitmap tells the kinds of its containers.
+#[derive(Clone, Copy, Debug)]
+enum Kinds<'a> {
+    /// Portable: a bit per container says whether it is of runs (none at all: no bytes); the others are
+    /// told apart by their cardinality.
+    Portable(&'a [u8]),
+    /// The store's own: a byte per container.
+    Own(&'a [u8]),
 }
 
 impl<'a> PortableView<'a> {
@@ -40,7 +53,7 @@ impl<'a> PortableView<'a> {
             bytes: EMPTY,
             descriptions: &[],
             offsets: None,
-            run_flags: &[],
+            kinds: Kinds::Portable(&[]),
             data: EMPTY.len(),
             len: 0,
         }
@@ -63,6 +76,9 @@ impl<'a> PortableView<'a> {
         let mut view = Self::parse_header(bytes)?;
         let mut at = view.data;
         for index in 0..view.container_count() {
+            if matches!(view.kinds, Kinds::Own(kinds) if kinds[index] > encode::MASKED) {
+                return Err(Malformed("unknown kind of container"));
+            }
             if index > 0 && view.key(index - 1) >= view.key(index) {
                 return Err(Malformed("container keys do not ascend"));
             }
@@ -74,6 +90,11 @@ impl<'a> PortableView<'a> {
             at = view.end_of(index, at).filter(|end| *end <= bytes.len()).ok_or(TRUNCATED)?;
             view.len += u64::from(view.cardinality_at(index));
         }
+        if let Kinds::Own(kinds) = view.kinds
+            && view.offset(kinds.len()) != Some(at)
+        {
+            return Err(Malformed("the last offset does not point behind the last container"));
+        }
         view.bytes = &bytes[..at];
         Ok(view)
     }
@@ -81,20 +102,26 @@ impl<'a> PortableView<'a> {
     fn parse_header(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let mut rest = bytes;
         let cookie = u32::from_le_bytes(take_array(&mut rest)?);
-        let (count, run_flags, has_offsets) = if cookie == COOKIE_PLAIN {
-            (u32::from_le_bytes(take_array(&mut rest)?) as usize, &[][..], true)
-        } else if cookie & 0xffff == COOKIE_RUNS {
-            let count = (cookie >> 16) as usize + 1;
-            (count, take(&mut rest, count.div_ceil(8))?, count >= OFFSETS_FROM)
-        } else {
-            return Err(Malformed("unknown cookie"));
+        let many = (cookie >> 16) as usize + 1;
+        let (count, kinds, offset_count) = match cookie & 0xffff {
+            _ if cookie == COOKIE_PLAIN => {
+                let count = u32::from_le_bytes(take_array(&mut rest)?) as usize;
+                (count, Kinds::Portable(&[]), count)
+            }
+            COOKIE_RUNS => {
+                let flags = take(&mut rest, many.div_ceil(8))?;
+                (many, Kinds::Portable(flags), if many >= OFFSETS_FROM { many } else { 0 })
+            }
+            COOKIE_KINDS => (many, Kinds::Own(take(&mut rest, many)?), many + 1),
+            _ => return Err(Malformed("unknown cookie")),
         };
         if count > 1 << 16 {
             return Err(Malformed("more than 65536 containers"));
         }
         let descriptions = take(&mut rest, count * 4)?.as_chunks().0;
-        let offsets = if has_offsets { Some(take(&mut rest, count * 4)?.as_chunks().0) } else { None };
-        Ok(PortableView { bytes, descriptions, offsets, run_flags, data: bytes.len() - rest.len(), len: 0 })
+        let offsets = take(&mut rest, offset_count * 4)?.as_chunks().0;
+        let offsets = (offset_count > 0).then_some(offsets);
+        Ok(PortableView { bytes, descriptions, offsets, kinds, data: bytes.len() - rest.len(), len: 0 })
     }
 
     /// Positions in the bitmap, from its header.
@@ -143,6 +170,9 @@ impl<'a> PortableView<'a> {
 
     /// A copy on the heap. Fails only for a view from `parse_trusted` whose contents are wrong.
     pub fn to_roaring(&self) -> Result<RoaringBitmap, Malformed> {
+        if let Kinds::Own(_) = self.kinds {
+            return Ok(encode::to_roaring(self));
+        }
         RoaringBitmap::deserialize_from(self.bytes).map_err(|_| Malformed("contents do not match the header"))
     }
 
@@ -155,14 +185,14 @@ impl<'a> PortableView<'a> {
     pub(crate) fn container_from(&self, index: usize, start: usize) -> (Container<'a>, usize) {
         let end = self.end_of(index, start).expect("extents were checked when the view was made");
         let body = &self.bytes[start..end];
-        let container = if self.is_run(index) {
-            Container::Runs(body[2..].as_chunks().0)
-        } else if let Ok(bits) = body.try_into()
-            && self.cardinality_at(index) > ARRAY_MAX
-        {
-            Container::Bits(bits)
-        } else {
-            Container::Array(body.as_chunks().0)
+        let container = match self.kind(index) {
+            Kind::Array => Container::Array(body.as_chunks().0),
+            Kind::Bits => Container::Bits(body.try_into().expect("extents were checked, as above")),
+            Kind::Runs => Container::Runs(body[2..].as_chunks().0),
+            Kind::Masked => {
+                let (mask, bytes) = body.split_first_chunk().expect("extents were checked, as above");
+                Container::Masked { mask, bytes }
+            }
         };
         (container, end)
     }
@@ -176,8 +206,23 @@ impl<'a> PortableView<'a> {
         u32::from(u16::from_le_bytes([low, high])) + 1
     }
 
-    fn is_run(&self, index: usize) -> bool {
-        self.run_flags.get(index / 8).is_some_and(|flags| flags >> (index % 8) & 1 == 1)
+    fn kind(&self, index: usize) -> Kind {
+        match self.kinds {
+            Kinds::Own(kinds) => match kinds[index] {
+                encode::BITS => Kind::Bits,
+                encode::RUNS => Kind::Runs,
+                encode::MASKED => Kind::Masked,
+                _ => Kind::Array,
+            },
+            Kinds::Portable(runs) => {
+                let is_run = runs.get(index / 8).is_some_and(|flags| flags >> (index % 8) & 1 == 1);
+                match self.cardinality_at(index) {
+                    _ if is_run => Kind::Runs,
+                    ..=ARRAY_MAX => Kind::Array,
+                    _ => Kind::Bits,
+                }
+            }
+        }
     }
 
     fn offset(&self, index: usize) -> Option<usize> {
@@ -191,16 +236,26 @@ impl<'a> PortableView<'a> {
         })
     }
 
-    /// Where the container that starts at `start` ends; None when the bytes end before its number
-    /// of runs.
+    /// Where the container that starts at `start` ends; None when the bytes end before they tell.
     fn end_of(&self, index: usize, start: usize) -> Option<usize> {
-        if self.is_run(index) {
-            let [low, high, ..] = *self.bytes.get(start..)? else { return None };
-            return Some(start + 2 + 4 * usize::from(u16::from_le_bytes([low, high])));
+        match self.kind(index) {
+            Kind::Array => Some(start + 2 * self.cardinality_at(index) as usize),
+            Kind::Bits => Some(start + 8192),
+            Kind::Runs => {
+                let [low, high, ..] = *self.bytes.get(start..)? else { return None };
+                Some(start + 2 + 4 * usize::from(u16::from_le_bytes([low, high])))
+            }
+            Kind::Masked => self.offset(index + 1).filter(|end| *end >= start + MASK),
         }
-        let cardinality = self.cardinality_at(index);
-        Some(start + if cardinality <= ARRAY_MAX { 2 * cardinality as usize } else { 8192 })
     }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Array,
+    Bits,
+    Runs,
+    Masked,
 }
 
 const TRUNCATED: Malformed = Malformed("the bytes end too early");
@@ -226,6 +281,12 @@ fn check_container(container: &Container<'_>, cardinality: u32) -> Result<(), Ma
             }
         }
         Container::Runs(runs) => check_runs(runs)?,
+        Container::Masked { mask, bytes } => {
+            let promised: u32 = mask.iter().map(|mask| mask.count_ones()).sum();
+            if promised as usize != bytes.len() || bytes.contains(&0) {
+                return Err(Malformed("the bytes of a masked container are not those of its mask"));
+            }
+        }
         Container::Bits(_) => {}
     }
     if container.count() != cardinality {

@@ -4,7 +4,7 @@ mod samples;
 
 use std::collections::BTreeSet;
 
-use muster_bitmaps::{Block, Container, PortableView};
+use muster_bitmaps::{Block, Container, PortableView, encode};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use roaring::RoaringBitmap;
 
@@ -37,7 +37,7 @@ fn operations_with_containers_and_blocks() {
     let mut tried = 0;
     for _ in 0..40 {
         let (left, right) = (samples::bitmap(&mut random), samples::bitmap(&mut random));
-        let (left, right) = (samples::portable(&left), samples::portable(&right));
+        let (left, right) = (samples::portable(&left), encode(&right));
         let (left, right) = (PortableView::parse(&left).unwrap(), PortableView::parse(&right).unwrap());
         for ((_, a), (_, b)) in left.containers().zip(right.containers()) {
             tried += 1;
@@ -56,6 +56,7 @@ fn operations_with_containers_and_blocks() {
             check(&run(&|block| block.and_not(&other_block)), &(&mine - &other));
             check(&run(&|block| block.and_not_container(&b)), &(&mine - &other));
             check(&run(&|block| block.copy_from(&other_block)), &other);
+            check(&run(&|block| block.set_container(&b)), &other);
             check(&run(&|block| block.not()), &(0..=65_535).filter(|p| !mine.contains(p)).collect());
             let both = (&mine & &other).len() as u32;
             assert_eq!(mine_block.and_count(&other_block), both);

@@ -2,7 +2,7 @@
 
 mod samples;
 
-use muster_bitmaps::{Container, PortableView};
+use muster_bitmaps::{Container, PortableView, encode};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use roaring::RoaringBitmap;
 
@@ -37,10 +37,10 @@ fn check(bitmap: &RoaringBitmap, view: PortableView<'_>, random: &mut StdRng) {
 #[test]
 fn a_view_says_what_the_bitmap_says() {
     let mut random = StdRng::seed_from_u64(1);
-    let mut seen = [false; 3];
-    for _ in 0..300 {
+    let mut seen = [false; 4];
+    for round in 0..400 {
         let bitmap = samples::bitmap(&mut random);
-        let mut bytes = samples::portable(&bitmap);
+        let mut bytes = if round % 2 == 0 { samples::portable(&bitmap) } else { encode(&bitmap) };
         let length = bytes.len();
         bytes.extend([0xab; 5]);
         // An odd start, so that nothing relies on alignment.
@@ -55,11 +55,12 @@ fn a_view_says_what_the_bitmap_says() {
                     Container::Array(_) => seen[0] = true,
                     Container::Bits(_) => seen[1] = true,
                     Container::Runs(_) => seen[2] = true,
+                    Container::Masked { .. } => seen[3] = true,
                 }
             }
         }
     }
-    assert_eq!(seen, [true; 3]);
+    assert_eq!(seen, [true; 4]);
 }
 
 #[test]
@@ -79,9 +80,45 @@ fn every_number_of_containers_around_the_offset_rule() {
     check(&RoaringBitmap::new(), PortableView::empty(), &mut random);
     check(&RoaringBitmap::new(), PortableView::parse(PortableView::empty().bytes()).unwrap(), &mut random);
     let full = RoaringBitmap::full();
-    let bytes = samples::portable(&full);
-    let view = PortableView::parse(&bytes).unwrap();
-    assert_eq!((view.len(), view.container_count()), (1 << 32, 65_536));
+    for bytes in [samples::portable(&full), encode(&full)] {
+        let view = PortableView::parse(&bytes).unwrap();
+        assert_eq!((view.len(), view.container_count()), (1 << 32, 65_536));
+    }
+}
+
+/// Bytes of one masked container in the store's own format.
+fn masked(cardinality: u16, mask: [u8; 2], bytes: &[u8]) -> Vec<u8> {
+    let mut own = vec![0x3c, 0x30, 0, 0, 3, 0, 0];
+    own.extend((cardinality - 1).to_le_bytes());
+    let head = own.len() as u32 + 8;
+    own.extend(head.to_le_bytes());
+    own.extend((head + 1024 + bytes.len() as u32).to_le_bytes());
+    own.extend(mask);
+    own.extend([0; 1022]);
+    own.extend(bytes);
+    own
+}
+
+#[test]
+fn lies_in_the_own_format_are_found() {
+    let refused = |bytes: &[u8]| PortableView::parse(bytes).unwrap_err().0;
+    let good = masked(3, [0b10, 1], &[0b101, 0b1]);
+    assert_eq!(PortableView::parse(&good).unwrap().to_roaring().unwrap(), [8, 10, 64].into_iter().collect());
+    let mismatch = "the bytes of a masked container are not those of its mask";
+    assert_eq!(refused(&masked(3, [0b10, 0], &[0b101, 0b1])), mismatch);
+    assert_eq!(refused(&masked(3, [0b110, 1], &[0b101, 0b1])), mismatch);
+    assert_eq!(refused(&masked(2, [0b10, 1], &[0b101, 0])), mismatch);
+    assert_eq!(refused(&masked(4, [0b10, 1], &[0b101, 0b1])), "a cardinality does not match its container");
+    assert_eq!(refused(&good[..good.len() - 1]), "the bytes end too early");
+    let with = |at: usize, byte: u8| {
+        let mut bytes = good.clone();
+        bytes[at] = byte;
+        refused(&bytes)
+    };
+    assert_eq!(with(4, 4), "unknown kind of container");
+    assert_eq!(with(9, 18), "an offset does not point behind the container before");
+    assert_eq!(with(14, 0), "the bytes end too early");
+    assert_eq!(with(4, 0), "the last offset does not point behind the last container");
 }
 
 /// Bytes of one container under cookie 12347 as a run container.
@@ -151,7 +188,7 @@ fn exercise(view: PortableView<'_>) -> u64 {
 fn no_bytes_make_it_panic() {
     let mut random = StdRng::seed_from_u64(3);
     let (mut accepted, mut trusted) = (0, 0);
-    for round in 0..100_000 {
+    for round in 0..40_000 {
         let mut bytes = match round % 4 {
             0 => (0..random.random_range(0..64)).map(|_| random.random()).collect(),
             _ => samples::portable(&samples::small_bitmap(&mut random)),
@@ -164,6 +201,11 @@ fn no_bytes_make_it_panic() {
         if let Ok(view) = PortableView::parse_trusted(&bytes) {
             trusted += 1;
             exercise(view);
+        }
+        if round % 8 == 1 {
+            let mut own = encode(&samples::bitmap(&mut random));
+            samples::mutate(&mut random, &mut own);
+            PortableView::parse_trusted(&own).into_iter().for_each(|view| _ = exercise(view));
         }
         if let Ok(view) = PortableView::parse(&bytes) {
             accepted += 1;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use muster_profile_store::{Snapshot, StoreError};
-use muster_rules::Plan;
+use muster_rules::{Node, Plan};
 
 use crate::operators::Operator;
+use crate::order::ordered;
 use crate::universe::BoundUniverse;
 
 /// Holds its parts open, so that a publication meanwhile changes nothing about its answers.
@@ -15,14 +16,18 @@ pub struct Bound {
     pub(crate) universe: BoundUniverse,
     /// One per leaf of the plan.
     pub(crate) operators: Vec<Operator>,
+    /// The plan's tree in the order in which it is evaluated fastest.
+    pub(crate) ordered: Node,
 }
 
 impl Bound {
     pub fn new(plan: Plan, snapshot: Arc<Snapshot>) -> Result<Bound, StoreError> {
         let universe = BoundUniverse::bind(&plan.universe, &snapshot)?;
-        let operators: Result<Vec<Operator>, StoreError> =
-            plan.leaves.iter().map(|leaf| Operator::bind(&leaf.test, &snapshot)).collect();
-        Ok(Bound { universe, operators: operators?, plan, snapshot })
+        let operators = plan.leaves.iter().map(|leaf| Operator::bind(&leaf.test, &snapshot));
+        let operators = operators.collect::<Result<Vec<Operator>, StoreError>>()?;
+        let users = snapshot.directory().users().max(1) as f64;
+        let ordered = ordered(&plan.root, &|leaf| operators[leaf].outlook(users));
+        Ok(Bound { universe, operators, ordered, plan, snapshot })
     }
 
     pub fn plan(&self) -> &Plan {

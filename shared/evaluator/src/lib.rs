@@ -9,6 +9,7 @@ mod catalogue;
 mod explain;
 mod operators;
 pub mod oracle;
+mod order;
 mod run;
 mod scratch;
 mod totals;

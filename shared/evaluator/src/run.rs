@@ -10,7 +10,7 @@ use roaring::RoaringBitmap;
 use crate::bound::Bound;
 use crate::operators::Opened;
 use crate::scratch::{Pool, Scratch};
-use crate::tree::{Leaves, evaluate};
+use crate::tree::{Leaves, narrow};
 use crate::universe;
 
 /// How a long evaluation is watched and stopped.
@@ -46,7 +46,7 @@ pub struct Counts {
 /// What one thread works with.
 #[derive(Default)]
 struct Worker {
-    scratch: Option<Scratch>,
+    scratch: Scratch,
     pool: Pool,
     leaves: Vec<Box<Block>>,
 }
@@ -79,29 +79,22 @@ impl Bound {
         }))
     }
 
+    /// Counts the rule alone: conditions that can't change the answer any more are left out, block by block.
+    pub fn count(&self, control: &Control<'_>) -> Result<u64, EvaluationError> {
+        let counts = self.each_bucket(control, |bucket, worker| {
+            let mut count = 0;
+            self.each_block(bucket, control, worker, |_, members| count += u64::from(members.count()))?;
+            Ok(count)
+        })?;
+        Ok(counts.into_iter().sum())
+    }
+
     /// The users that satisfy the rule: ordinals per bucket.
     pub fn members(&self, control: &Control<'_>) -> Result<Vec<RoaringBitmap>, EvaluationError> {
         self.each_bucket(control, |bucket, worker| {
-            let bucket = self.open(bucket)?;
-            let mut members = RoaringBitmap::new();
-            let mut universe = worker.pool.take();
-            let mut out = worker.pool.take();
-            for key in 0..bucket.universe.blocks() {
-                if (control.stopped)() {
-                    return Err(EvaluationError::Stopped);
-                }
-                let key = key as u16;
-                bucket.universe.block(key, &mut universe);
-                let scratch = worker.scratch.get_or_insert_with(Scratch::new);
-                let mut leaves = Leaves::Lazy { opened: &bucket.operators, key, scratch };
-                evaluate(&self.plan.root, &universe, &mut leaves, &mut worker.pool, &mut out);
-                if !out.is_empty() {
-                    out.append_to(key, &mut members);
-                }
-            }
-            worker.pool.put(universe);
-            worker.pool.put(out);
-            Ok(members)
+            let mut all = RoaringBitmap::new();
+            self.each_block(bucket, control, worker, |key, members| members.append_to(key, &mut all))?;
+            Ok(all)
         })
     }
 
@@ -129,26 +122,48 @@ impl Bound {
     }
 
     fn count_block(&self, bucket: &Bucket<'_>, key: u16, worker: &mut Worker, counts: &mut Counts) {
-        let mut universe = worker.pool.take();
-        bucket.universe.block(key, &mut universe);
-        let users = universe.count();
+        let mut members = worker.pool.take();
+        bucket.universe.block(key, &mut members);
+        let users = members.count();
         if users > 0 {
             counts.universe += u64::from(users);
             worker.leaves.resize_with(self.operators.len(), Block::boxed);
-            let scratch = worker.scratch.get_or_insert_with(Scratch::new);
             for ((operator, block), count) in
                 bucket.operators.iter().zip(&mut worker.leaves).zip(&mut counts.leaves)
             {
-                operator.block(key, scratch, block);
-                *count += u64::from(block.and_count(&universe));
+                operator.block(key, &mut worker.scratch, block);
+                *count += u64::from(block.and_count(&members));
             }
-            let mut out = worker.pool.take();
-            let mut leaves = Leaves::Ready(&worker.leaves);
-            evaluate(&self.plan.root, &universe, &mut leaves, &mut worker.pool, &mut out);
-            counts.count += u64::from(out.count());
-            worker.pool.put(out);
+            narrow(&self.plan.root, &mut Leaves::Ready(&worker.leaves), &mut worker.pool, &mut members);
+            counts.count += u64::from(members.count());
         }
-        worker.pool.put(universe);
+        worker.pool.put(members);
+    }
+
+    /// Gives `take` the members in each block of the bucket that has any.
+    fn each_block(
+        &self,
+        bucket: u32,
+        control: &Control<'_>,
+        worker: &mut Worker,
+        mut take: impl FnMut(u16, &Block),
+    ) -> Result<(), EvaluationError> {
+        let bucket = self.open(bucket)?;
+        let mut members = worker.pool.take();
+        for key in 0..bucket.universe.blocks() {
+            if (control.stopped)() {
+                return Err(EvaluationError::Stopped);
+            }
+            let key = key as u16;
+            bucket.universe.block(key, &mut members);
+            let mut leaves = Leaves::Lazy { opened: &bucket.operators, key, scratch: &mut worker.scratch };
+            narrow(&self.ordered, &mut leaves, &mut worker.pool, &mut members);
+            if !members.is_empty() {
+                take(key, &members);
+            }
+        }
+        worker.pool.put(members);
+        Ok(())
     }
 
     fn each_bucket<T: Send>(

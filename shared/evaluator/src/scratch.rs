@@ -1,19 +1,17 @@
 //! Memory that one thread evaluates in, reused from block to block.
 
-use muster_bitmaps::{Block, Planes};
+use muster_bitmaps::{Block, Planes, TallyScratch};
 
 /// Scratch of the operators.
+#[derive(Default)]
 pub(crate) struct Scratch {
     pub positive: Planes,
     pub negative: Planes,
+    pub tally: TallyScratch,
     pub blocks: Pool,
 }
 
 impl Scratch {
-    pub fn new() -> Scratch {
-        Scratch { positive: Planes::new(), negative: Planes::new(), blocks: Pool::default() }
-    }
-
     pub fn clear_sums(&mut self) {
         self.positive.clear();
         self.negative.clear();

@@ -1,6 +1,6 @@
-//! Comparisons of per-user totals, kept as positive and negative bit planes, with constants.
+//! Comparisons of per-user totals with constants.
 
-use muster_bitmaps::{Block, compare_difference};
+use muster_bitmaps::{Block, SlicesView, Tally, compare_difference};
 use muster_rules::Compare;
 
 use crate::scratch::Scratch;
@@ -36,6 +36,40 @@ impl Interval {
             Interval { low: Some(0), high: Some(0), outside } => Some(outside),
             _ => None,
         }
+    }
+
+    /// `out` becomes the positions where the sum of `tally` satisfies the comparison.
+    pub fn holds_for(self, tally: Tally<'_>, scratch: &mut Scratch, out: &mut Block) {
+        let low = self.low.and_then(|low| u128::try_from(low).ok()).unwrap_or(0);
+        match self.high.map(u128::try_from) {
+            None => tally.between(low, None, &mut scratch.tally, out),
+            Some(Ok(high)) => tally.between(low, Some(high), &mut scratch.tally, out),
+            // No sum is below zero.
+            Some(Err(_)) => out.clear(),
+        }
+        if self.outside {
+            out.not();
+        }
+    }
+
+    /// `out` becomes the positions where the columns' sum in block `key` satisfies the comparison.
+    pub fn holds_for_columns(
+        self,
+        columns: &[SlicesView<'_>],
+        key: u16,
+        scratch: &mut Scratch,
+        out: &mut Block,
+    ) {
+        if columns.iter().any(|column| column.has_negative(key)) {
+            scratch.clear_sums();
+            for column in columns {
+                column.add_block(key, &mut scratch.positive, &mut scratch.negative);
+            }
+            return self.holds(scratch, out);
+        }
+        let mut tally = Tally::with_capacity(columns.iter().map(SlicesView::depth).sum());
+        columns.iter().for_each(|column| column.tally(key, &mut tally));
+        self.holds_for(tally, scratch, out);
     }
 
     /// `out` becomes the positions where `positive - negative` of the scratch satisfies the comparison.

@@ -15,51 +15,49 @@ pub(crate) enum Leaves<'a> {
 }
 
 impl Leaves<'_> {
-    fn fill(&mut self, index: usize, out: &mut Block) {
+    /// Gives the users that satisfy condition `index` to `apply`.
+    fn with(&mut self, index: usize, pool: &mut Pool, apply: impl FnOnce(&Block)) {
         match self {
-            Leaves::Ready(blocks) => out.copy_from(&blocks[index]),
-            Leaves::Lazy { opened, key, scratch } => opened[index].block(*key, scratch, out),
+            Leaves::Ready(blocks) => apply(&blocks[index]),
+            Leaves::Lazy { opened, key, scratch } => {
+                let mut part = pool.take();
+                opened[index].block(*key, scratch, &mut part);
+                apply(&part);
+                pool.put(part);
+            }
         }
     }
 }
 
-/// `out` becomes the users of `universe` that satisfy `node`. Depth is bounded by the rule's caps.
-pub(crate) fn evaluate(
-    node: &Node,
-    universe: &Block,
-    leaves: &mut Leaves<'_>,
-    pool: &mut Pool,
-    out: &mut Block,
-) {
+/// Keeps in `users` those that satisfy `node`. Depth is bounded by the rule's caps.
+pub(crate) fn narrow(node: &Node, leaves: &mut Leaves<'_>, pool: &mut Pool, users: &mut Block) {
+    if users.is_empty() {
+        return;
+    }
     match node {
-        Node::Leaf(index) => {
-            leaves.fill(*index, out);
-            out.and(universe);
-        }
+        Node::Leaf(index) => leaves.with(*index, pool, |part| users.and(part)),
         Node::Not(inner) => {
-            evaluate(inner, universe, leaves, pool, out);
-            out.not();
-            out.and(universe);
-        }
-        Node::All(nodes) => {
-            out.copy_from(universe);
-            let mut part = pool.take();
-            for node in nodes {
-                if out.is_empty() {
-                    break;
-                }
-                evaluate(node, universe, leaves, pool, &mut part);
-                out.and(&part);
+            if let Node::Leaf(index) = **inner {
+                return leaves.with(index, pool, |part| users.and_not(part));
             }
+            let mut part = pool.take();
+            part.copy_from(users);
+            narrow(inner, leaves, pool, &mut part);
+            users.and_not(&part);
             pool.put(part);
         }
+        Node::All(nodes) => nodes.iter().for_each(|node| narrow(node, leaves, pool, users)),
         Node::Any(nodes) => {
-            out.clear();
-            let mut part = pool.take();
+            // Whoever satisfies one need not be looked at for the next.
+            let (mut left, mut part) = (pool.take(), pool.take());
+            left.copy_from(users);
             for node in nodes {
-                evaluate(node, universe, leaves, pool, &mut part);
-                out.or(&part);
+                part.copy_from(&left);
+                narrow(node, leaves, pool, &mut part);
+                left.and_not(&part);
             }
+            users.and_not(&left);
+            pool.put(left);
             pool.put(part);
         }
     }

@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use muster_bitmaps::PortableView;
+use muster_bitmaps::{PortableView, encode};
 use muster_days::Ds;
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
@@ -68,11 +68,7 @@ impl CohortFile {
         let json = serde_json::to_vec(&meta).map_err(|error| StoreError::Full(error.to_string()))?;
         writer.section(Kind::Meta, 0, 0, &json)?;
         for (bucket, members) in buckets.iter().enumerate().filter(|(_, members)| !members.is_empty()) {
-            let mut members = members.clone();
-            members.optimize();
-            let mut bytes = Vec::with_capacity(members.serialized_size());
-            members.serialize_into(&mut bytes).map_err(|error| StoreError::Full(error.to_string()))?;
-            writer.section(Kind::Members, bucket as u32, 0, &bytes)?;
+            writer.section(Kind::Members, bucket as u32, 0, &encode(members))?;
         }
         writer.seal()?;
         shelf.keep(&[file])?;

@@ -1,10 +1,10 @@
-//! One label on one day: a portable roaring bitmap per tag and bucket, and the weights bit-sliced.
+//! One label on one day: a bitmap per tag and bucket, and the weights bit-sliced.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use muster_bitmaps::{PortableView, SlicesView, slices};
+use muster_bitmaps::{PortableView, SlicesView, encode, slices};
 use muster_days::Ds;
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
@@ -109,13 +109,10 @@ impl LabelPartWriter {
     }
 
     fn write_bucket(&mut self) -> Result<()> {
-        for (tag, mut rows) in std::mem::take(&mut self.tags) {
+        for (tag, rows) in std::mem::take(&mut self.tags) {
             let meta = self.meta.tags.entry(tag).or_default();
             meta.users += rows.users.len();
-            rows.users.optimize();
-            let mut bytes = Vec::with_capacity(rows.users.serialized_size());
-            rows.users.serialize_into(&mut bytes).map_err(|error| StoreError::Full(error.to_string()))?;
-            self.writer.section(Kind::Tag, self.bucket, tag, &bytes)?;
+            self.writer.section(Kind::Tag, self.bucket, tag, &encode(&rows.users))?;
             let weights = last_weights(rows.weights);
             if !weights.is_empty() {
                 meta.weighted += weights.len() as u64;

@@ -3,7 +3,7 @@
 //! Layout, all numbers little-endian:
 //!
 //! ```text
-//! "MUSTRF" version:u16          version 1
+//! "MUSTRF" version:u16          version 2; 1 had bitmaps in roaring's portable format only
 //! sections, each starting at a multiple of 8
 //! table: n × { kind:u32 bucket:u32 key:i64 offset:u64 length:u64 xxh3:u64 }, sorted by (kind, bucket, key)
 //! footer: table_offset:u64 n:u64 table_xxh3:u64 "MUSTREND"
@@ -23,7 +23,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::error::{AtPath, Result, StoreError};
 
 const MAGIC: &[u8; 6] = b"MUSTRF";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const END: &[u8; 8] = b"MUSTREND";
 const ROW: usize = 40;
 const FOOTER: usize = 32;
@@ -41,7 +41,7 @@ pub enum Kind {
     UserHashes = 12,
     /// Users: `u32 × n` ordinals in the order of `UserHashes`.
     UserOrdinals = 13,
-    /// Labels: portable roaring bitmap of the users of tag `key`.
+    /// Labels: bitmap of the users of tag `key`.
     Tag = 20,
     /// Labels: bit-sliced weights of tag `key`.
     Weight = 21,
@@ -62,7 +62,7 @@ pub enum Kind {
     ValueBytes = 41,
     /// Dictionary: `u32 × n` ids in the order of their values' bytes.
     ValueOrder = 42,
-    /// Cohorts: portable roaring bitmap of the bucket's members.
+    /// Cohorts: bitmap of the bucket's members.
     Members = 50,
 }
 

@@ -162,10 +162,10 @@ fn a_missing_or_newer_file_is_named() {
         let whole = fs::read(&file).unwrap();
         if name.ends_with(".mst") {
             let mut newer = whole.clone();
-            newer[6] = 2;
+            newer[6] = 3;
             fs::write(&file, newer).unwrap();
             let error = read(copy.path()).unwrap_err();
-            assert!(matches!(&error, StoreError::Newer { path, found: 2, .. } if *path == file), "{error}");
+            assert!(matches!(&error, StoreError::Newer { path, found: 3, .. } if *path == file), "{error}");
         }
         if !name.contains("coh_") && name != "manifest" {
             fs::remove_file(&file).unwrap();

@@ -90,3 +90,57 @@ fn plane_kernels_agree() {
         }
     }
 }
+
+#[test]
+fn masked_kernels_agree() {
+    let mut seed = StdRng::seed_from_u64(3);
+    for round in 0..60 {
+        let a = random(&mut seed);
+        let mut mask: Mask = std::array::from_fn(|_| seed.random());
+        if round % 3 == 0 {
+            mask = std::array::from_fn(|_| u8::from(seed.random_bool(0.2)));
+        }
+        let promised: u32 = mask.iter().map(|mask| mask.count_ones()).sum();
+        // Sometimes fewer bytes than the mask promises: they count as zeros.
+        let there = if round % 4 == 0 { seed.random_range(0..=promised) } else { promised };
+        let bytes: Vec<u8> = (0..there).map(|_| seed.random()).collect();
+        let mut expected = Block::zero();
+        unmask::at(Level::Plain, &mut expected.words, &mask, &bytes);
+        let set = (0..8192).filter(|byte| mask[byte / 8] >> (byte % 8) & 1 == 1);
+        for (byte, value) in set.zip(bytes.iter().copied().chain(std::iter::repeat(0))) {
+            assert_eq!(expected.as_bytes()[byte], value);
+        }
+        for level in variants().into_iter().chain([Level::Plain]) {
+            let check = |kernel: fn(Level, &mut Words, &Mask, &[u8]), wanted: fn(u64, u64) -> u64| {
+                let mut out = a.clone();
+                kernel(level, &mut out.words, &mask, &bytes);
+                assert!(out.words == std::array::from_fn(|i| wanted(a.words[i], expected.words[i])));
+            };
+            check(unmask::at, |_, b| b);
+            check(or_masked::at, |a, b| a | b);
+            check(and_masked::at, |a, b| a & b);
+            check(and_not_masked::at, |a, b| a & !b);
+            let both = a.words.iter().zip(&expected.words).map(|(a, b)| (a & b).count_ones());
+            assert_eq!(and_count_masked::at(level, &a.words, &mask, &bytes), both.sum::<u32>());
+        }
+    }
+}
+
+#[test]
+fn byte_kernels_agree() {
+    let mut seed = StdRng::seed_from_u64(4);
+    for _ in 0..200 {
+        let bytes: [u8; 64] = std::array::from_fn(|_| seed.random());
+        let (low, high) = (seed.random(), seed.random());
+        let between = |at: &[u8; 64]| {
+            at.iter().rev().fold(0, |word, byte| word << 1 | u64::from(low <= *byte && *byte <= high))
+        };
+        for level in variants().into_iter().chain([Level::Plain]) {
+            assert_eq!(bytes_between(level, &bytes, low, high), between(&bytes));
+            for k in 0..8 {
+                let bits = bytes.iter().rev().fold(0, |word, byte| word << 1 | u64::from(byte >> k & 1));
+                assert_eq!(bytes_with_bit(level, &bytes, k), bits);
+            }
+        }
+    }
+}

@@ -4,6 +4,7 @@ use muster_bitmaps::{Block, PortableView};
 use muster_profile_store::{CohortFile, Place, Snapshot, StoreError};
 
 use crate::explain::Evidence;
+use crate::order::Outlook;
 
 pub(crate) struct Cohort {
     /// None when it was deleted since the rule was checked.
@@ -25,6 +26,11 @@ impl Cohort {
 
     pub fn open(&self, bucket: u32) -> Result<Opened<'_>, StoreError> {
         Ok(Opened { members: self.members(bucket)? })
+    }
+
+    pub fn outlook(&self, users: f64) -> Outlook {
+        let members = self.file.as_ref().map_or(0.0, |file| file.meta().size as f64);
+        Outlook { cost: (2.0 * members).min(users / 8.0), share: members / users }
     }
 
     pub fn evidence(&self, place: Place) -> Result<(bool, Evidence), StoreError> {

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use muster_bitmaps::{Block, PortableView};
+use muster_bitmaps::{Block, PortableView, Tally};
 use muster_days::Ds;
 use muster_profile_store::{EventPart, Place, Snapshot, StoreError};
 use muster_rules::Compare;
 
-use super::sums::event_parts;
+use super::sums::{event_parts, outlook};
 use crate::explain::Evidence;
+use crate::order::Outlook;
 use crate::scratch::Scratch;
 use crate::totals::Interval;
 
@@ -35,6 +36,10 @@ impl Days {
         Ok(Opened { users, interval: Interval::of(self.compare) })
     }
 
+    pub fn outlook(&self, users: f64) -> Outlook {
+        outlook(&self.days, self.compare, 1.0 / 8.0, users)
+    }
+
     pub fn evidence(&self, place: Place) -> Result<(bool, Evidence), StoreError> {
         let mut total = 0;
         for day in &self.days {
@@ -57,10 +62,9 @@ impl Opened<'_> {
             }
             return;
         }
-        scratch.clear_sums();
-        for container in self.users.iter().filter_map(|users| users.container(key)) {
-            scratch.positive.add_one(&container);
-        }
-        self.interval.holds(scratch, out);
+        let mut tally = Tally::with_capacity(self.users.len());
+        let days = self.users.iter().filter_map(|users| users.container(key));
+        days.for_each(|users| tally.add(0, users));
+        self.interval.holds_for(tally, scratch, out);
     }
 }

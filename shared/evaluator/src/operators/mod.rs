@@ -16,6 +16,7 @@ use muster_profile_store::{Place, Snapshot, StoreError};
 use muster_rules::{Measure, Test};
 
 use crate::explain::Evidence;
+use crate::order::Outlook;
 use crate::scratch::Scratch;
 
 /// A condition with the parts it reads.
@@ -70,6 +71,18 @@ impl Operator {
             Operator::Postings(postings) => Opened::Postings(postings.open(bucket)?),
             Operator::Cohort(cohort) => Opened::Cohort(cohort.open(bucket)?),
         })
+    }
+
+    /// What to expect of it in an app of so many users.
+    pub fn outlook(&self, users: f64) -> Outlook {
+        match self {
+            Operator::Tags(tags) => tags.outlook(users),
+            Operator::Weight(weight) => weight.outlook(users),
+            Operator::Sums(sums) => sums.outlook(users),
+            Operator::Days(days) => days.outlook(users),
+            Operator::Postings(postings) => postings.outlook(users),
+            Operator::Cohort(cohort) => cohort.outlook(users),
+        }
     }
 
     /// Whether the condition holds for one user, and the numbers that decided it. Reads values one by

@@ -9,8 +9,9 @@ use muster_days::Ds;
 use muster_profile_store::{Dictionary, EventPart, Place, Postings, Snapshot, StoreError};
 use muster_rules::{Compare, Filter, Matcher, Measure, compile_regex};
 
-use super::sums::event_parts;
+use super::sums::{event_parts, outlook};
 use crate::explain::Evidence;
+use crate::order::Outlook;
 use crate::scratch::Scratch;
 use crate::totals::Interval;
 
@@ -99,6 +100,11 @@ impl PostingSums {
     pub fn open(&self, bucket: u32) -> Result<Opened<'_>, StoreError> {
         let count_days = self.measure == Measure::Days;
         Ok(Opened { days: self.open_days(bucket)?, count_days, interval: Interval::of(self.compare) })
+    }
+
+    pub fn outlook(&self, users: f64) -> Outlook {
+        let parts: Vec<Arc<EventPart>> = self.days.iter().map(|day| day.part.clone()).collect();
+        outlook(&parts, self.compare, 1.0, users)
     }
 
     pub fn evidence(&self, place: Place) -> Result<(bool, Evidence), StoreError> {

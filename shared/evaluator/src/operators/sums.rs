@@ -8,6 +8,7 @@ use muster_profile_store::{EventPart, Place, Snapshot, StoreError};
 use muster_rules::{Compare, Measure};
 
 use crate::explain::Evidence;
+use crate::order::Outlook;
 use crate::scratch::Scratch;
 use crate::totals::Interval;
 
@@ -32,6 +33,15 @@ pub(super) fn event_parts(
     days: &[Ds],
 ) -> Result<Vec<Arc<EventPart>>, StoreError> {
     days.iter().filter_map(|&ds| snapshot.event(event, ds).transpose()).collect()
+}
+
+/// What to expect of a total over the days, of which so many bytes are read per user and day.
+pub(super) fn outlook(days: &[Arc<EventPart>], compare: Compare, bytes: f64, users: f64) -> Outlook {
+    let user_days: f64 = days.iter().map(|day| day.meta().users as f64).sum();
+    // As if everybody came by chance: who comes on most days is rather expected to be one of few.
+    let nobody: f64 = days.iter().map(|day| 1.0 - (day.meta().users as f64 / users).min(1.0)).product();
+    let share = if compare.holds(0) { nobody.max(0.5) } else { 1.0 - nobody };
+    Outlook { cost: user_days * bytes, share }
 }
 
 impl Sums {
@@ -62,6 +72,10 @@ impl Sums {
         Ok(Opened { columns: columns?, interval, any })
     }
 
+    pub fn outlook(&self, users: f64) -> Outlook {
+        outlook(&self.days, self.compare, 0.5, users)
+    }
+
     pub fn evidence(&self, place: Place) -> Result<(bool, Evidence), StoreError> {
         let mut total = 0;
         for day in &self.days {
@@ -84,10 +98,6 @@ impl Opened<'_> {
             }
             return;
         }
-        scratch.clear_sums();
-        for column in &self.columns {
-            column.add_block(key, &mut scratch.positive, &mut scratch.negative);
-        }
-        self.interval.holds(scratch, out);
+        self.interval.holds_for_columns(&self.columns, key, scratch, out);
     }
 }

@@ -7,6 +7,7 @@ use muster_days::Ds;
 use muster_profile_store::{LabelPart, Place, Snapshot, StoreError};
 
 use crate::explain::{Carried, Evidence};
+use crate::order::Outlook;
 
 pub(crate) struct Tags {
     /// None when the label has no published day to look at.
@@ -57,6 +58,15 @@ impl Tags {
             }
         }
         Ok(Opened { users, negate: self.negate })
+    }
+
+    pub fn outlook(&self, users: f64) -> Outlook {
+        let tags = self.part.iter().flat_map(|part| &part.meta().tags);
+        let wanted = tags.filter(|(code, _)| self.tags.contains(code)).map(|(_, tag)| tag.users as f64);
+        let (cost, carried) =
+            wanted.fold((0.0, 0.0), |(cost, sum), tag| (cost + (2.0 * tag).min(users / 8.0), sum + tag));
+        let share = (carried / users).min(1.0);
+        Outlook { cost, share: if self.negate { 1.0 - share } else { share } }
     }
 
     pub fn evidence(&self, place: Place) -> Result<(bool, Evidence), StoreError> {

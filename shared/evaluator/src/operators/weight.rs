@@ -9,6 +9,7 @@ use muster_rules::Compare;
 
 use super::tags::label_part;
 use crate::explain::{Evidence, Weighed};
+use crate::order::Outlook;
 use crate::scratch::Scratch;
 use crate::totals::Interval;
 
@@ -45,6 +46,14 @@ impl Weight {
         Ok(Opened { columns, interval: Interval::of(self.compare) })
     }
 
+    pub fn outlook(&self, users: f64) -> Outlook {
+        let tags = self.part.iter().flat_map(|part| &part.meta().tags);
+        let wanted = tags.filter(|(code, _)| self.tags.contains(code));
+        let weighted: f64 = wanted.map(|(_, tag)| tag.weighted as f64).sum();
+        // Some planes of bits, and about half of the weights on either side of what is asked.
+        Outlook { cost: weighted, share: (weighted / users / 2.0).min(1.0) }
+    }
+
     pub fn evidence(&self, place: Place) -> Result<(bool, Evidence), StoreError> {
         let mut weights = Vec::new();
         for &tag in &self.tags {
@@ -65,10 +74,8 @@ impl Opened<'_> {
         out.clear();
         for column in &self.columns {
             let Some(weighted) = column.exists_container(key) else { continue };
-            scratch.clear_sums();
-            column.add_block(key, &mut scratch.positive, &mut scratch.negative);
             let mut holds = scratch.blocks.take();
-            self.interval.holds(scratch, &mut holds);
+            self.interval.holds_for_columns(std::slice::from_ref(column), key, scratch, &mut holds);
             holds.and_container(&weighted);
             out.or(&holds);
             scratch.blocks.put(holds);
