@@ -8,6 +8,7 @@ mod encode;
 mod kernels;
 mod masked;
 mod planes;
+mod small_sums;
 mod tally;
 mod view;
 
@@ -19,6 +20,7 @@ pub use container::{Container, Containers};
 pub use encode::{Encoder, encode};
 pub use planes::{Planes, compare_difference, compare_planes};
 pub use slices::SlicesView;
+pub use small_sums::SmallSums;
 pub use tally::{Tally, TallyScratch};
 pub use view::{Malformed, PortableView};
 

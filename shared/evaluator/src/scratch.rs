@@ -1,6 +1,6 @@
 //! Memory that one thread evaluates in, reused from block to block.
 
-use muster_bitmaps::{Block, Planes, TallyScratch};
+use muster_bitmaps::{Block, Planes, SmallSums, TallyScratch};
 
 /// Scratch of the operators.
 #[derive(Default)]
@@ -8,6 +8,7 @@ pub(crate) struct Scratch {
     pub positive: Planes,
     pub negative: Planes,
     pub tally: TallyScratch,
+    pub small: SmallSums,
     pub blocks: Pool,
 }
 

@@ -1,6 +1,6 @@
 //! Comparisons of per-user totals with constants.
 
-use muster_bitmaps::{Block, SlicesView, Tally, compare_difference};
+use muster_bitmaps::{Block, SlicesView, SmallSums, Tally, compare_difference};
 use muster_rules::Compare;
 
 use crate::scratch::Scratch;
@@ -35,6 +35,25 @@ impl Interval {
             Interval { low: None, high: Some(0), outside: false } => Some(false),
             Interval { low: Some(0), high: Some(0), outside } => Some(outside),
             _ => None,
+        }
+    }
+
+    /// The ends of the interval, if [`SmallSums`] of what is never negative are enough to tell.
+    pub fn small(self) -> Option<(u8, u8)> {
+        let low = u8::try_from(self.low.unwrap_or(0).max(0)).ok()?;
+        let high = match self.high {
+            None => SmallSums::MOST,
+            Some(high) => u8::try_from(high).ok().filter(|high| *high < SmallSums::MOST)?,
+        };
+        Some((low, high))
+    }
+
+    /// `out` becomes the positions where the small sums of the scratch satisfy the comparison, whose ends
+    /// are `low` and `high`.
+    pub fn holds_for_small(self, (low, high): (u8, u8), scratch: &Scratch, out: &mut Block) {
+        scratch.small.between(low, high, out);
+        if self.outside {
+            out.not();
         }
     }
 

@@ -99,6 +99,13 @@ impl Interner {
         id
     }
 
+    /// The values in the order of their ids.
+    pub fn into_values(self) -> Vec<Box<str>> {
+        let mut values: Vec<(Box<str>, u32)> = self.ids.into_iter().collect();
+        values.sort_unstable_by_key(|&(_, id)| id);
+        values.into_iter().map(|(value, _)| value).collect()
+    }
+
     pub fn has_new(&self) -> bool {
         self.ids.len() as u32 > self.known
     }

@@ -1,17 +1,13 @@
-//! The user directory: external user id ↔ (bucket, ordinal). Ordinals are dense inside a bucket, given
-//! in order of first appearance, and never reused.
+//! The user directory, read side: external user id ↔ (bucket, ordinal). Ordinals are dense inside a bucket,
+//! given in order of first appearance, and never reused.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::hash::{BuildHasherDefault, Hasher};
-use std::path::Path;
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{Result, StoreError};
 use crate::manifest::UsersEntry;
-use crate::sealed::{Kind, Sealed, Writer, u32_at, u32_bytes, u64_at};
+use crate::sealed::{Kind, Sealed};
 
 /// Where a user stands: `hash(user) mod buckets`, and the number inside the bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,23 +16,41 @@ pub struct Place {
     pub ordinal: u32,
 }
 
-/// The hash that buckets and indexes users: XXH3, 64 bits, seed 0. Part of the format.
-pub fn user_hash(user: &[u8]) -> u64 {
-    xxh3_64(user)
+/// A user id and its hash, which is computed once on the way from a row to its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct User<'a> {
+    pub id: &'a [u8],
+    /// XXH3, 64 bits, seed 0: part of the format.
+    pub hash: u64,
+}
+
+impl<'a> User<'a> {
+    pub fn new(id: &'a [u8]) -> User<'a> {
+        User { id, hash: xxh3_64(id) }
+    }
+
+    pub fn bucket(&self, buckets: u32) -> u32 {
+        (self.hash % u64::from(buckets)) as u32
+    }
 }
 
 pub fn bucket_of(user: &[u8], buckets: u32) -> u32 {
-    (user_hash(user) % u64::from(buckets)) as u32
+    User::new(user).bucket(buckets)
 }
 
+/// No ordinal: what stands for a user that is not known.
+pub(crate) const UNKNOWN: u32 = u32::MAX;
+/// Users looked up side by side: memory is waited for once for all of them.
+pub(crate) const ROUND: usize = 64;
+
 /// One users file: some ordinals of every bucket.
-pub struct UsersFile {
+pub(crate) struct UsersFile {
     file: Arc<Sealed>,
-    entry: UsersEntry,
+    pub entry: UsersEntry,
 }
 
 impl UsersFile {
-    pub(crate) fn new(file: Arc<Sealed>, entry: UsersEntry) -> Result<UsersFile> {
+    pub fn new(file: Arc<Sealed>, entry: UsersEntry) -> Result<UsersFile> {
         for bucket in 0..entry.count.len() as u32 {
             let n = entry.count[bucket as usize] as usize;
             if n == 0 {
@@ -52,57 +66,168 @@ impl UsersFile {
         Ok(UsersFile { file, entry })
     }
 
-    fn section(&self, kind: Kind, bucket: u32) -> &[u8] {
-        self.file.section(kind, bucket, 0).unwrap_or_default()
+    pub fn bucket(&self, bucket: u32) -> BucketIndex<'_> {
+        let section = |kind| self.file.section(kind, bucket, 0).unwrap_or_default();
+        BucketIndex {
+            base: self.entry.base[bucket as usize],
+            offsets: section(Kind::UserOffsets).as_chunks().0,
+            bytes: section(Kind::UserBytes),
+            hashes: section(Kind::UserHashes).as_chunks().0,
+            ordinals: section(Kind::UserOrdinals).as_chunks().0,
+        }
+    }
+}
+
+/// One bucket of a users file.
+#[derive(Clone, Copy)]
+pub(crate) struct BucketIndex<'a> {
+    base: u32,
+    /// Where the ids begin and end in `bytes`.
+    pub offsets: &'a [[u8; 4]],
+    pub bytes: &'a [u8],
+    /// Ascending, and beside each the ordinal of its user.
+    pub hashes: &'a [[u8; 8]],
+    pub ordinals: &'a [[u8; 4]],
+}
+
+impl<'a> BucketIndex<'a> {
+    fn hash(&self, at: usize) -> u64 {
+        u64::from_le_bytes(self.hashes[at])
     }
 
-    /// The id at `index` (ordinal less the file's base).
-    fn user(&self, bucket: u32, index: u32) -> &[u8] {
-        let offsets = self.section(Kind::UserOffsets, bucket);
-        let (start, end) = (u32_at(offsets, index as usize), u32_at(offsets, index as usize + 1));
-        self.section(Kind::UserBytes, bucket).get(start as usize..end as usize).unwrap_or_default()
+    fn span(&self, ordinal: u32) -> (u32, u32) {
+        let index = ordinal.wrapping_sub(self.base) as usize;
+        let offset = |index: usize| self.offsets.get(index).map_or(0, |bytes| u32::from_le_bytes(*bytes));
+        (offset(index), offset(index.saturating_add(1)))
     }
 
-    fn find(&self, bucket: u32, hash: u64, user: &[u8]) -> Option<u32> {
-        let n = self.entry.count[bucket as usize] as usize;
-        let hashes = self.section(Kind::UserHashes, bucket);
-        let ordinals = self.section(Kind::UserOrdinals, bucket);
-        let (mut low, mut high) = (0, n);
+    fn slice(&self, (start, end): (u32, u32)) -> &'a [u8] {
+        self.bytes.get(start as usize..end as usize).unwrap_or_default()
+    }
+
+    /// The id of an ordinal of this file.
+    fn user(&self, ordinal: u32) -> &'a [u8] {
+        self.slice(self.span(ordinal))
+    }
+
+    /// Fills in the ordinals of those of at most [`ROUND`] users that are named by `wanted` and known here;
+    /// the others stay in `wanted`. Step by step for all of them, so that their reads overlap.
+    pub fn find_all(&self, users: &[User<'_>], wanted: &mut Vec<u8>, found: &mut [u32]) {
+        let n = self.hashes.len();
+        if n == 0 {
+            return;
+        }
+        let mut near = [0; ROUND];
+        let mut spans = [(0, 0); ROUND];
+        for (near, &user) in near.iter_mut().zip(&*wanted) {
+            *near = self.guess(users[usize::from(user)].hash);
+        }
+        for _ in 0..2 {
+            for (near, &user) in near.iter_mut().zip(&*wanted) {
+                *near = self.nearer(*near, users[usize::from(user)].hash);
+            }
+        }
+        for (near, &user) in near.iter_mut().zip(&*wanted) {
+            let hash = users[usize::from(user)].hash;
+            let at = self.first_from(*near, hash);
+            *near = at;
+            let same = at < n && self.hash(at) == hash;
+            found[usize::from(user)] = if same { u32::from_le_bytes(self.ordinals[at]) } else { UNKNOWN };
+        }
+        for (span, &user) in spans.iter_mut().zip(&*wanted) {
+            if found[usize::from(user)] != UNKNOWN {
+                *span = self.span(found[usize::from(user)]);
+            }
+        }
+        let mut steps = spans.iter().zip(near);
+        wanted.retain(|&user| {
+            let ((span, at), user) = (steps.next().unwrap_or((&(0, 0), n)), usize::from(user));
+            if found[user] != UNKNOWN && self.slice(*span) != users[user].id {
+                // Another user has the same hash.
+                found[user] = self.find_from(at, &users[user]).unwrap_or(UNKNOWN);
+            }
+            found[user] == UNKNOWN
+        });
+    }
+
+    pub fn find(&self, user: &User<'_>) -> Option<u32> {
+        if self.hashes.is_empty() {
+            return None;
+        }
+        let near = self.nearer(self.guess(user.hash), user.hash);
+        self.find_from(self.first_from(near, user.hash), user)
+    }
+
+    /// The user among those with its hash, the first of which is at `at`.
+    fn find_from(&self, at: usize, user: &User<'_>) -> Option<u32> {
+        let same = (at..self.hashes.len()).take_while(|&at| self.hash(at) == user.hash);
+        let mut ordinals = same.map(|at| u32::from_le_bytes(self.ordinals[at]));
+        ordinals.find(|&ordinal| self.user(ordinal) == user.id)
+    }
+
+    /// Hashes are spread evenly, so one stands about where its size says.
+    fn guess(&self, hash: u64) -> usize {
+        ((u128::from(hash) * self.hashes.len() as u128) >> 64) as usize
+    }
+
+    /// The same once more, from what stands at the guess.
+    fn nearer(&self, at: usize, hash: u64) -> usize {
+        let gap = i128::from(hash) - i128::from(self.hash(at));
+        let last = self.hashes.len() as i128 - 1;
+        (at as i128 + ((gap * (last + 1)) >> 64)).clamp(0, last) as usize
+    }
+
+    /// The first place whose hash is not below `hash`, searched from `near` outwards.
+    fn first_from(&self, near: usize, hash: u64) -> usize {
+        let (n, mut step) = (self.hashes.len(), 1);
+        let (mut low, mut high);
+        if self.hash(near) < hash {
+            low = near + 1;
+            while low + step < n && self.hash(low + step) < hash {
+                low += step + 1;
+                step *= 2;
+            }
+            high = n.min(low + step);
+        } else {
+            high = near;
+            while high >= step && self.hash(high - step) >= hash {
+                high -= step;
+                step *= 2;
+            }
+            low = (high + 1).saturating_sub(step);
+        }
         while low < high {
             let middle = low + (high - low) / 2;
-            if u64_at(hashes, middle) < hash {
+            if self.hash(middle) < hash {
                 low = middle + 1;
             } else {
                 high = middle;
             }
         }
-        while low < n && u64_at(hashes, low) == hash {
-            let ordinal = u32_at(ordinals, low);
-            if self.user(bucket, ordinal - self.entry.base[bucket as usize]) == user {
-                return Some(ordinal);
-            }
-            low += 1;
-        }
-        None
+        low
     }
 }
 
-/// Read side: every users file of an app.
+/// Every users file of an app.
 pub struct Directory {
     buckets: u32,
-    files: Vec<UsersFile>,
-    totals: Vec<u32>,
+    pub(crate) files: Vec<UsersFile>,
+    pub(crate) totals: Vec<u32>,
 }
 
 impl Directory {
     pub(crate) fn new(buckets: u32, files: Vec<UsersFile>) -> Directory {
-        let mut totals = vec![0; buckets as usize];
-        for file in &files {
-            for (total, count) in totals.iter_mut().zip(&file.entry.count) {
-                *total += count;
-            }
+        let mut directory = Directory { buckets, files: Vec::new(), totals: vec![0; buckets as usize] };
+        files.into_iter().for_each(|file| directory.push(file));
+        directory
+    }
+
+    /// One more file, whose ordinals follow those there are.
+    pub(crate) fn push(&mut self, file: UsersFile) {
+        for (total, count) in self.totals.iter_mut().zip(&file.entry.count) {
+            *total += count;
         }
-        Directory { buckets, files, totals }
+        self.files.push(file);
     }
 
     pub fn buckets(&self) -> u32 {
@@ -119,9 +244,9 @@ impl Directory {
     }
 
     pub fn find(&self, user: &[u8]) -> Option<Place> {
-        let hash = user_hash(user);
-        let bucket = (hash % u64::from(self.buckets)) as u32;
-        let ordinal = self.files.iter().rev().find_map(|file| file.find(bucket, hash, user))?;
+        let user = User::new(user);
+        let bucket = user.bucket(self.buckets);
+        let ordinal = self.files.iter().rev().find_map(|file| file.bucket(bucket).find(&user))?;
         Some(Place { bucket, ordinal })
     }
 
@@ -130,253 +255,37 @@ impl Directory {
         let bucket = place.bucket as usize;
         let file = self.files.iter().rev().find(|file| file.entry.base[bucket] <= place.ordinal)?;
         let index = place.ordinal - file.entry.base[bucket];
-        (index < file.entry.count[bucket]).then(|| file.user(place.bucket, index))
+        (index < file.entry.count[bucket]).then(|| file.bucket(place.bucket).user(place.ordinal))
     }
-}
-
-/// Hashes are hashes already.
-#[derive(Default)]
-struct AsIs(u64);
-
-impl Hasher for AsIs {
-    fn finish(&self) -> u64 {
-        // The low bits chose the bucket, so the table looks at the others.
-        self.0.rotate_right(16)
-    }
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("only u64 keys")
-    }
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-}
-
-/// The users of one bucket that no file has yet.
-#[derive(Default)]
-struct NewUsers {
-    base: u32,
-    bytes: Vec<u8>,
-    ends: Vec<u32>,
-    hashes: Vec<u64>,
-    index: HashMap<u64, u32, BuildHasherDefault<AsIs>>,
-    /// Users whose hash another new user has as well.
-    collided: HashMap<Box<[u8]>, u32>,
-}
-
-impl NewUsers {
-    fn at(base: u32) -> NewUsers {
-        NewUsers { base, ..NewUsers::default() }
-    }
-
-    fn user(&self, index: u32) -> &[u8] {
-        let start = if index == 0 { 0 } else { self.ends[index as usize - 1] };
-        &self.bytes[start as usize..self.ends[index as usize] as usize]
-    }
-
-    fn find(&self, hash: u64, user: &[u8]) -> Option<u32> {
-        let index = *self.index.get(&hash)?;
-        if self.user(index) == user {
-            return Some(self.base + index);
-        }
-        self.collided.get(user).copied()
-    }
-
-    fn add(&mut self, hash: u64, user: &[u8]) -> Result<u32> {
-        let index = self.ends.len() as u32;
-        let full = || StoreError::Full("a bucket has more users than 32 bits can number".into());
-        let ordinal = self.base.checked_add(index).filter(|&n| n < u32::MAX).ok_or_else(full)?;
-        let end = u32::try_from(self.bytes.len() + user.len()).map_err(|_| full())?;
-        self.bytes.extend_from_slice(user);
-        self.ends.push(end);
-        self.hashes.push(hash);
-        match self.index.entry(hash) {
-            Entry::Occupied(_) => _ = self.collided.insert(user.into(), ordinal),
-            Entry::Vacant(free) => _ = free.insert(index),
-        }
-        Ok(ordinal)
-    }
-
-    fn write(&self, writer: &mut Writer, bucket: u32) -> Result<()> {
-        let index = self.hashes.iter().enumerate().map(|(n, &hash)| (hash, self.base + n as u32)).collect();
-        write_bucket(writer, bucket, &self.ends, &self.bytes, index)
-    }
-}
-
-fn write_bucket(
-    writer: &mut Writer,
-    bucket: u32,
-    ends: &[u32],
-    bytes: &[u8],
-    mut index: Vec<(u64, u32)>,
-) -> Result<()> {
-    index.sort_unstable();
-    let offsets = u32_bytes(std::iter::once(0).chain(ends.iter().copied()));
-    writer.section(Kind::UserOffsets, bucket, 0, &offsets)?;
-    writer.section(Kind::UserBytes, bucket, 0, bytes)?;
-    let hashes: Vec<u8> = index.iter().flat_map(|(hash, _)| hash.to_le_bytes()).collect();
-    writer.section(Kind::UserHashes, bucket, 0, &hashes)?;
-    writer.section(Kind::UserOrdinals, bucket, 0, &u32_bytes(index.iter().map(|(_, ordinal)| *ordinal)))
-}
-
-/// Write side: finds users and numbers new ones. Holds at most `flush_at` new users in memory; past
-/// that they go to a file of their own.
-pub(crate) struct Enrolment {
-    directory: Directory,
-    fresh: Vec<NewUsers>,
-    fresh_count: usize,
-    flush_at: usize,
-}
-
-/// New users kept in memory (about 40 bytes and the id each) before they are written out.
-const FLUSH_AT: usize = 1 << 20;
-
-impl Enrolment {
-    pub fn new(directory: Directory) -> Enrolment {
-        let fresh = directory.totals.iter().map(|&base| NewUsers::at(base)).collect();
-        Enrolment { directory, fresh, fresh_count: 0, flush_at: FLUSH_AT }
-    }
-
-    #[cfg(test)]
-    pub fn with_flush_at(mut self, users: usize) -> Enrolment {
-        self.flush_at = users;
-        self
-    }
-
-    pub fn place(&mut self, user: &[u8]) -> Result<Place> {
-        let hash = user_hash(user);
-        let bucket = (hash % u64::from(self.directory.buckets)) as u32;
-        if let Some(ordinal) = self.fresh[bucket as usize].find(hash, user) {
-            return Ok(Place { bucket, ordinal });
-        }
-        if let Some(place) = self.directory.find(user) {
-            return Ok(place);
-        }
-        let ordinal = self.fresh[bucket as usize].add(hash, user)?;
-        self.fresh_count += 1;
-        Ok(Place { bucket, ordinal })
-    }
-
-    pub fn is_full(&self) -> bool {
-        self.fresh_count >= self.flush_at
-    }
-
-    /// Writes the new users to `path`; None when there are none.
-    pub fn flush(&mut self, path: &Path, name: &str) -> Result<Option<UsersEntry>> {
-        if self.fresh_count == 0 {
-            return Ok(None);
-        }
-        let mut writer = Writer::create(path)?;
-        for (bucket, fresh) in self.fresh.iter().enumerate().filter(|(_, fresh)| !fresh.ends.is_empty()) {
-            fresh.write(&mut writer, bucket as u32)?;
-        }
-        writer.seal()?;
-        let base: Vec<u32> = self.fresh.iter().map(|fresh| fresh.base).collect();
-        let count: Vec<u32> = self.fresh.iter().map(|fresh| fresh.ends.len() as u32).collect();
-        let entry = UsersEntry { file: name.to_owned(), base, count };
-        let file = Arc::new(Sealed::open(path)?);
-        self.directory.files.push(UsersFile::new(file, entry.clone())?);
-        for (total, count) in self.directory.totals.iter_mut().zip(&entry.count) {
-            *total += count;
-        }
-        self.fresh = self.directory.totals.iter().map(|&base| NewUsers::at(base)).collect();
-        self.fresh_count = 0;
-        Ok(Some(entry))
-    }
-
-    /// Merges the newest files while the last is at least half as large as the one before it, so that
-    /// there are never more than about log2(users) files. `name` gives fresh file names. Returns the
-    /// entries as they are now.
-    pub fn compact(&mut self, folder: &Path, mut name: impl FnMut() -> String) -> Result<Vec<UsersEntry>> {
-        let files = &mut self.directory.files;
-        let mut first = files.len();
-        let mut merged = 0;
-        while first > 0 && (merged == 0 || merged * 2 >= files[first - 1].entry.total()) {
-            first -= 1;
-            merged += files[first].entry.total();
-        }
-        if files.len() - first > 1 {
-            let name = name();
-            let one = merge(&files[first..], &folder.join(&name), &name)?;
-            files.truncate(first);
-            files.push(one);
-        }
-        Ok(files.iter().map(|file| file.entry.clone()).collect())
-    }
-}
-
-fn merge(files: &[UsersFile], path: &Path, name: &str) -> Result<UsersFile> {
-    let buckets = files[0].entry.base.len();
-    let mut writer = Writer::create(path)?;
-    let mut entry =
-        UsersEntry { file: name.into(), base: files[0].entry.base.clone(), count: vec![0; buckets] };
-    for bucket in 0..buckets as u32 {
-        let (mut bytes, mut ends, mut index) = (Vec::new(), Vec::new(), Vec::new());
-        for file in files.iter().filter(|file| file.entry.count[bucket as usize] > 0) {
-            let start = bytes.len();
-            bytes.extend_from_slice(file.section(Kind::UserBytes, bucket));
-            u32::try_from(bytes.len())
-                .map_err(|_| StoreError::Full("a bucket's user ids take more than 4 GiB".into()))?;
-            let offsets = file.section(Kind::UserOffsets, bucket);
-            let n = file.entry.count[bucket as usize] as usize;
-            ends.extend((1..=n).map(|i| start as u32 + u32_at(offsets, i)));
-            let hashes = file.section(Kind::UserHashes, bucket);
-            let ordinals = file.section(Kind::UserOrdinals, bucket);
-            index.extend((0..n).map(|i| (u64_at(hashes, i), u32_at(ordinals, i))));
-        }
-        if !ends.is_empty() {
-            entry.count[bucket as usize] = ends.len() as u32;
-            write_bucket(&mut writer, bucket, &ends, &bytes, index)?;
-        }
-    }
-    writer.seal()?;
-    UsersFile::new(Arc::new(Sealed::open(path)?), entry)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn ordinals_are_dense_stable_and_found_again_through_flushes_and_merges() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut enrolment = Enrolment::new(Directory::new(4, Vec::new())).with_flush_at(100);
-        let mut places = HashMap::new();
-        let mut names = 0;
-        let mut name = || {
-            names += 1;
-            format!("u{names}")
-        };
-        for round in 0..20 {
-            for n in 0..157 {
-                let user = format!("user-{}", round * 100 + n);
-                let place = enrolment.place(user.as_bytes()).unwrap();
-                assert_eq!(place.bucket, bucket_of(user.as_bytes(), 4));
-                assert_eq!(*places.entry(user).or_insert(place), place);
-                if enrolment.is_full() {
-                    let name = name();
-                    enrolment.flush(&dir.path().join(&name), &name).unwrap();
-                }
+    /// Looks every hash up, and one beside each, from every guess.
+    fn check(hashes: &[u64]) {
+        let bytes: Vec<[u8; 8]> = hashes.iter().map(|hash| hash.to_le_bytes()).collect();
+        let index = BucketIndex { base: 0, offsets: &[], bytes: &[], hashes: &bytes, ordinals: &[] };
+        let beside = hashes.iter().flat_map(|&hash| [hash.saturating_sub(1), hash, hash.saturating_add(1)]);
+        for hash in beside.chain([0, u64::MAX]) {
+            let expected = hashes.partition_point(|&has| has < hash);
+            let near = index.nearer(index.guess(hash), hash);
+            assert_eq!(index.first_from(near, hash), expected);
+            for near in 0..hashes.len() {
+                assert_eq!(index.first_from(near, hash), expected, "{hash} from {near}");
             }
-            let last = name();
-            enrolment.flush(&dir.path().join(&last), &last).unwrap();
-            let entries = enrolment.compact(dir.path(), &mut name).unwrap();
-            assert!(entries.len() <= 12, "{} files", entries.len());
         }
-        let directory = &enrolment.directory;
-        assert_eq!(directory.users(), places.len() as u64);
-        for bucket in 0..4 {
-            let given: std::collections::BTreeSet<u32> =
-                places.values().filter(|place| place.bucket == bucket).map(|place| place.ordinal).collect();
-            assert_eq!(
-                given.iter().copied().collect::<Vec<_>>(),
-                (0..directory.users_in(bucket)).collect::<Vec<_>>()
-            );
-        }
-        for (user, place) in &places {
-            assert_eq!(directory.find(user.as_bytes()), Some(*place));
-            assert_eq!(directory.user(*place), Some(user.as_bytes()));
-        }
-        assert_eq!(directory.find(b"nobody"), None);
-        assert_eq!(directory.user(Place { bucket: 0, ordinal: u32::MAX }), None);
+    }
+
+    #[test]
+    fn a_hash_is_found_from_any_guess_however_uneven_the_hashes_are() {
+        check(&[0]);
+        check(&[u64::MAX]);
+        check(&[7, 7, 7]);
+        check(&[0, 0, 1, u64::MAX, u64::MAX]);
+        check(&(0..100).collect::<Vec<u64>>());
+        check(&(0..100).map(|n| n * (u64::MAX / 99)).collect::<Vec<u64>>());
+        check(&(0..64).map(|n| 1u64 << n).collect::<Vec<u64>>());
     }
 }

@@ -1,7 +1,6 @@
 //! One event on one day, read side: bit-sliced day sums of pv and measures per user, and postings per
 //! tuple of dimension values for rules that name one.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use muster_bitmaps::SlicesView;
@@ -9,6 +8,7 @@ use muster_days::Ds;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, StoreError};
+use crate::postings::Postings;
 use crate::sealed::{Kind, Sealed, u32_at};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -80,111 +80,6 @@ impl EventPart {
 
     /// Rows of the bucket by tuple; None when it has none.
     pub fn postings(&self, bucket: u32) -> Result<Option<Postings<'_>>> {
-        let Some(starts) = self.file.section(Kind::PostingStarts, bucket, 0) else { return Ok(None) };
-        let ordinals = self.file.need(Kind::PostingOrdinals, bucket, 0)?;
-        let damaged = |what: &str| StoreError::damaged(self.file.path(), what);
-        let rows = ordinals.len() / 4;
-        let (mut last_tuple, mut last_row) = (None, 0);
-        for entry in starts.chunks_exact(8) {
-            let (tuple, row) = (u32_at(entry, 0), u32_at(entry, 1) as usize);
-            if row < last_row || row > rows || tuple >= self.meta.tuples || last_tuple >= Some(tuple) {
-                return Err(damaged("posting starts"));
-            }
-            (last_tuple, last_row) = (Some(tuple), row);
-        }
-        let numbers: Result<Vec<Numbers<'_>>> = (0..=self.meta.measures.len())
-            .map(|key| {
-                let bytes = self.file.need(Kind::PostingNumbers, bucket, key as i64)?;
-                Numbers::parse(bytes, rows).ok_or_else(|| damaged("posting numbers"))
-            })
-            .collect();
-        Ok(Some(Postings { starts, ordinals, numbers: numbers? }))
+        Postings::open(&self.file, &self.meta, bucket)
     }
-}
-
-/// The rows of one bucket, sorted by tuple, then ordinal.
-pub struct Postings<'a> {
-    starts: &'a [u8],
-    ordinals: &'a [u8],
-    numbers: Vec<Numbers<'a>>,
-}
-
-impl<'a> Postings<'a> {
-    /// Every tuple that has rows, ascending, with its rows.
-    pub fn tuples(&self) -> impl Iterator<Item = (u32, Range<usize>)> + '_ {
-        let n = self.starts.len() / 8;
-        (0..n).map(move |i| {
-            let end =
-                if i + 1 < n { u32_at(self.starts, 2 * i + 3) as usize } else { self.ordinals.len() / 4 };
-            (u32_at(self.starts, 2 * i), u32_at(self.starts, 2 * i + 1) as usize..end)
-        })
-    }
-
-    pub fn ordinal(&self, row: usize) -> u32 {
-        u32_at(self.ordinals, row)
-    }
-
-    /// The part of `rows` (rows of one tuple) whose ordinals lie in `[from, to)`.
-    pub fn between(&self, rows: Range<usize>, from: u64, to: u64) -> Range<usize> {
-        let first = |wanted: u64| {
-            let (mut low, mut high) = (rows.start, rows.end);
-            while low < high {
-                let middle = low + (high - low) / 2;
-                if u64::from(self.ordinal(middle)) < wanted {
-                    low = middle + 1;
-                } else {
-                    high = middle;
-                }
-            }
-            low
-        };
-        first(from)..first(to)
-    }
-
-    /// Column 0 is pv, column 1 + i measure number i.
-    pub fn number(&self, column: usize, row: usize) -> i64 {
-        self.numbers[column].at(row)
-    }
-}
-
-/// A column of integers in the narrowest of 1, 2, 4 or 8 bytes, sign-extended.
-struct Numbers<'a> {
-    width: usize,
-    bytes: &'a [u8],
-}
-
-impl<'a> Numbers<'a> {
-    fn parse(bytes: &'a [u8], rows: usize) -> Option<Numbers<'a>> {
-        let (&width, bytes) = bytes.split_first()?;
-        let width = usize::from(width);
-        ([1, 2, 4, 8].contains(&width) && bytes.len() == rows * width).then_some(Numbers { width, bytes })
-    }
-
-    fn at(&self, row: usize) -> i64 {
-        let bytes = &self.bytes[row * self.width..(row + 1) * self.width];
-        match *bytes {
-            [a] => i64::from(a as i8),
-            [a, b] => i64::from(i16::from_le_bytes([a, b])),
-            [a, b, c, d] => i64::from(i32::from_le_bytes([a, b, c, d])),
-            _ => i64::from_le_bytes(bytes.try_into().expect("eight bytes")),
-        }
-    }
-}
-
-/// The bytes of a number column.
-pub(crate) fn encode_numbers(numbers: impl Iterator<Item = i64> + Clone) -> Vec<u8> {
-    let width = numbers.clone().fold(1, |width: u8, n| {
-        let needs = match n {
-            n if i8::try_from(n).is_ok() => 1,
-            n if i16::try_from(n).is_ok() => 2,
-            n if i32::try_from(n).is_ok() => 4,
-            _ => 8,
-        };
-        width.max(needs)
-    });
-    let mut bytes = vec![width];
-    for n in numbers {
-        bytes.extend_from_slice(&n.to_le_bytes()[..usize::from(width)]);
-    }
-    bytes
 }

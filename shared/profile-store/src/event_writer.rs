@@ -1,137 +1,219 @@
-//! One event on one day, write side.
+//! One event on one day, write side: the buckets are made side by side, then put into one file in their
+//! order, which is when tuples and dictionary values get their numbers.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::Path;
 
-use muster_days::Ds;
-
 use crate::dictionary::Interner;
+use crate::directory::{ROUND, User};
+use crate::enrolment::BucketUsers;
 use crate::error::{Result, StoreError};
-use crate::event_part::{EventMeta, encode_numbers};
+use crate::event_part::EventMeta;
+use crate::event_rows::Rows;
 use crate::label_part::slices_of;
+use crate::postings::encode_numbers;
+use crate::publication::EventShape;
 use crate::sealed::{Kind, Writer, u32_bytes};
 
-/// Rows kept before equal ones are added up (40 bytes and 8 per measure each).
-const FOLD_AT: usize = 1 << 21;
+/// Dimension values as one bucket knows them, see [`EventBucket::tuple`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tuple(u32);
 
-/// Rows come bucket by bucket, in any order inside a bucket; rows of one user with the same dimension
-/// values are added up.
-pub(crate) struct EventPartWriter {
-    writer: Writer,
-    meta: EventMeta,
+/// One row of an event part; `measures` has one number per measure of the shape.
+#[derive(Clone, Copy, Debug)]
+pub struct EventRow<'a> {
+    pub user: User<'a>,
+    pub tuple: Tuple,
+    pub pv: i64,
+    pub measures: &'a [i64],
+}
+
+/// Write side of one bucket: rows in any order; rows of one user with the same dimension values are added
+/// up.
+pub struct EventBucket<'a> {
+    shape: &'a EventShape<'a>,
+    users: BucketUsers<'a>,
+    values: Vec<Interner>,
     tuples: HashMap<Box<[u32]>, u32>,
-    tuple: Vec<u32>,
-    bucket: u32,
+    /// By tuple: its place in `order`, once a row has it.
+    places: Vec<Option<u32>>,
+    order: Vec<u32>,
     rows: Rows,
 }
 
-/// Rows of the current bucket; `measures` has one stride per row.
-#[derive(Default)]
-struct Rows {
-    stride: usize,
-    keys: Vec<(u32, u32)>,
-    pv: Vec<i64>,
-    measures: Vec<i64>,
-    fold_at: usize,
+impl<'a> EventBucket<'a> {
+    pub(crate) fn new(users: BucketUsers<'a>, shape: &'a EventShape<'a>) -> EventBucket<'a> {
+        EventBucket {
+            shape,
+            users,
+            values: shape.dimensions.iter().map(|_| Interner::default()).collect(),
+            tuples: HashMap::new(),
+            places: Vec::new(),
+            order: Vec::new(),
+            rows: Rows::new(shape.measures.len()),
+        }
+    }
+
+    /// What rows with these values are added with; `values`: one per dimension of the shape, None = absent.
+    pub fn tuple(&mut self, values: &[Option<&str>]) -> Tuple {
+        let ids = values.iter().zip(&mut self.values);
+        let key: Box<[u32]> = ids.map(|(value, ids)| value.map_or(0, |value| ids.id(value) + 1)).collect();
+        let tuple = *self.tuples.entry(key).or_insert(self.places.len() as u32);
+        if tuple as usize == self.places.len() {
+            self.places.push(None);
+        }
+        Tuple(tuple)
+    }
+
+    /// All users have to be of this bucket.
+    pub fn add(&mut self, rows: &[EventRow<'_>]) -> Result<()> {
+        for rows in rows.chunks(ROUND) {
+            let mut users = [User { id: &[], hash: 0 }; ROUND];
+            users.iter_mut().zip(rows).for_each(|(user, row)| *user = row.user);
+            let mut ordinals = [0; ROUND];
+            self.users.place(&users[..rows.len()], &mut ordinals[..rows.len()])?;
+            for (row, ordinal) in rows.iter().zip(ordinals) {
+                let place = *self.places[row.tuple.0 as usize].get_or_insert_with(|| {
+                    self.order.push(row.tuple.0);
+                    self.order.len() as u32 - 1
+                });
+                self.rows.push((place, ordinal), row.pv, row.measures);
+            }
+            self.rows.fold_if_full().ok_or_else(|| too_large(self.shape))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn finish(mut self) -> Result<EventSections> {
+        let full = || too_large(self.shape);
+        self.rows.fold().ok_or_else(full)?;
+        let by_user = self.rows.by_user();
+        let mut sums = Vec::new();
+        let (mut users, mut idle_users, mut pv) = (0, 0, 0u64);
+        for column in 0..self.rows.columns() {
+            let column_sums = self.rows.user_sums(column, &by_user).ok_or_else(full)?;
+            if column == 0 {
+                users = column_sums.len() as u64;
+                idle_users = column_sums.iter().filter(|(_, pv)| *pv == 0).count() as u64;
+                let total = column_sums.iter().try_fold(0u64, |sum, &(_, pv)| sum.checked_add(pv as u64));
+                pv = total.ok_or_else(full)?;
+            }
+            sums.push(slices_of(&column_sums)?);
+        }
+        let mut keys: Vec<(Box<[u32]>, u32)> = self.tuples.into_iter().collect();
+        keys.sort_unstable_by_key(|&(_, tuple)| tuple);
+        let tuples = self.order.iter().map(|&tuple| std::mem::take(&mut keys[tuple as usize].0)).collect();
+        let values = self.values.into_iter().map(Interner::into_values).collect();
+        Ok(EventSections { values, tuples, rows: self.rows, sums, users, idle_users, pv })
+    }
 }
 
-impl EventPartWriter {
-    pub fn create(
-        path: &Path,
-        event: &str,
-        ds: Ds,
-        dimensions: &[String],
-        measures: &[String],
-    ) -> Result<Self> {
+/// What a bucket comes to.
+pub(crate) struct EventSections {
+    /// By dimension.
+    values: Vec<Vec<Box<str>>>,
+    /// Of each tuple that rows have: 0 = absent, else place in `values` + 1, per dimension.
+    tuples: Vec<Box<[u32]>>,
+    rows: Rows,
+    /// Bit-sliced sums per user: pv, then each measure.
+    sums: Vec<Vec<u8>>,
+    users: u64,
+    idle_users: u64,
+    pv: u64,
+}
+
+/// Puts the buckets of a part into one file.
+pub(crate) struct EventPartWriter<'a> {
+    shape: &'a EventShape<'a>,
+    writer: Writer,
+    meta: EventMeta,
+    tuples: HashMap<Box<[u32]>, u32>,
+}
+
+impl<'a> EventPartWriter<'a> {
+    pub fn create(path: &Path, shape: &'a EventShape<'a>) -> Result<EventPartWriter<'a>> {
         let meta = EventMeta {
-            event: event.into(),
-            ds,
-            dimensions: dimensions.to_vec(),
-            measures: measures.to_vec(),
+            event: shape.event.into(),
+            ds: shape.ds,
+            dimensions: shape.dimensions.to_vec(),
+            measures: shape.measures.to_vec(),
             users: 0,
             idle_users: 0,
             pv: 0,
             rows: 0,
             tuples: 0,
         };
-        let rows = Rows { stride: measures.len(), fold_at: FOLD_AT, ..Rows::default() };
-        let writer = Writer::create(path)?;
-        Ok(EventPartWriter { writer, meta, tuples: HashMap::new(), tuple: Vec::new(), bucket: 0, rows })
+        Ok(EventPartWriter { shape, writer: Writer::create(path)?, meta, tuples: HashMap::new() })
     }
 
-    /// `values`: one per dimension of the file, None = absent; `measures`: one per measure.
-    pub fn add(
-        &mut self,
-        (bucket, ordinal): (u32, u32),
-        pv: i64,
-        values: &[Option<&str>],
-        measures: &[i64],
-        interners: &mut [Interner],
-    ) -> Result<()> {
-        if bucket != self.bucket {
-            self.write_bucket()?;
-            self.bucket = bucket;
+    /// Buckets come in their order, so that numbers are given out in the same one whoever was done first.
+    pub fn bucket(&mut self, bucket: u32, sections: EventSections, ids: &mut [Interner]) -> Result<()> {
+        if sections.rows.len() == 0 {
+            return Ok(());
         }
-        self.tuple.clear();
-        for (value, interner) in values.iter().zip(interners) {
-            self.tuple.push(value.map_or(0, |value| interner.id(value) + 1));
-        }
-        let tuple = match self.tuples.get(&self.tuple[..]) {
-            Some(&tuple) => tuple,
-            None => {
-                let tuple = self.tuples.len() as u32;
-                self.tuples.insert(self.tuple.as_slice().into(), tuple);
-                tuple
+        self.meta.rows += sections.rows.len() as u64;
+        self.meta.users += sections.users;
+        self.meta.idle_users += sections.idle_users;
+        let pv = self.meta.pv.checked_add(sections.pv);
+        self.meta.pv = pv.ok_or_else(|| too_large(self.shape))?;
+        let numbers: Vec<u32> =
+            sections.tuples.iter().map(|key| self.number(key, &sections.values, ids)).collect();
+        self.postings(bucket, &sections.rows, &numbers)?;
+        for (column, sums) in sections.sums.iter().enumerate() {
+            match column {
+                0 => self.writer.section(Kind::Pv, bucket, 0, sums)?,
+                column => self.writer.section(Kind::Measure, bucket, column as i64 - 1, sums)?,
             }
-        };
-        self.rows.keys.push((tuple, ordinal));
-        self.rows.pv.push(pv);
-        self.rows.measures.extend_from_slice(measures);
-        if self.rows.keys.len() >= self.rows.fold_at {
-            self.rows.fold().ok_or_else(|| too_large(&self.meta))?;
-            self.rows.fold_at = (self.rows.keys.len() * 2).max(FOLD_AT);
         }
         Ok(())
     }
 
-    fn write_bucket(&mut self) -> Result<()> {
-        let mut rows = std::mem::take(&mut self.rows);
-        self.rows = Rows { stride: rows.stride, fold_at: FOLD_AT, ..Rows::default() };
-        if rows.keys.is_empty() {
-            return Ok(());
+    /// The tuple's number in the part.
+    fn number(&mut self, key: &[u32], values: &[Vec<Box<str>>], ids: &mut [Interner]) -> u32 {
+        let known = key.iter().zip(values).zip(ids);
+        let key: Box<[u32]> = known
+            .map(|((&value, values), ids)| match value {
+                0 => 0,
+                value => ids.id(&values[value as usize - 1]) + 1,
+            })
+            .collect();
+        let next = self.tuples.len() as u32;
+        *self.tuples.entry(key).or_insert(next)
+    }
+
+    /// Rows come sorted by the bucket's own tuples and are written by the part's, see `numbers`.
+    fn postings(&mut self, bucket: u32, rows: &Rows, numbers: &[u32]) -> Result<()> {
+        let mut groups: Vec<(u32, Range<usize>)> = Vec::with_capacity(numbers.len());
+        let mut from = 0;
+        while from < rows.len() {
+            let tuple = rows.tuple(from);
+            let upto = (from..rows.len()).find(|&row| rows.tuple(row) != tuple).unwrap_or(rows.len());
+            groups.push((numbers[tuple as usize], from..upto));
+            from = upto;
         }
-        rows.fold().ok_or_else(|| too_large(&self.meta))?;
-        let mut starts = Vec::new();
-        for (row, (tuple, _)) in rows.keys.iter().enumerate() {
-            if row == 0 || rows.keys[row - 1].0 != *tuple {
-                starts.extend([*tuple, row as u32]);
+        groups.sort_unstable_by_key(|group| group.0);
+        let mut blocks: Vec<[u32; 3]> = Vec::with_capacity(groups.len());
+        let mut places = Vec::with_capacity(rows.len() * 2);
+        let order = groups.iter().flat_map(|(tuple, range)| range.clone().map(move |row| (*tuple, row)));
+        for (at, (tuple, row)) in order.clone().enumerate() {
+            let block = rows.ordinal(row) >> 16;
+            if blocks.last().is_none_or(|last| last[..2] != [tuple, block]) {
+                blocks.push([tuple, block, at as u32]);
             }
+            places.extend((rows.ordinal(row) as u16).to_le_bytes());
         }
-        let bucket = self.bucket;
-        self.meta.rows += rows.keys.len() as u64;
-        self.writer.section(Kind::PostingStarts, bucket, 0, &u32_bytes(starts))?;
-        let ordinals = u32_bytes(rows.keys.iter().map(|key| key.1));
-        self.writer.section(Kind::PostingOrdinals, bucket, 0, &ordinals)?;
-        for column in 0..=rows.stride {
-            let bytes = encode_numbers((0..rows.keys.len()).map(|row| rows.number(column, row)));
+        self.writer.section(Kind::PostingBlocks, bucket, 0, &u32_bytes(blocks.into_iter().flatten()))?;
+        self.writer.section(Kind::PostingPlaces, bucket, 0, &places)?;
+        for column in 0..rows.columns() {
+            let bytes = encode_numbers(order.clone().map(|(_, row)| rows.number(column, row)));
             self.writer.section(Kind::PostingNumbers, bucket, column as i64, &bytes)?;
-            let sums = rows.user_sums(column).ok_or_else(|| too_large(&self.meta))?;
-            if column == 0 {
-                self.meta.users += sums.len() as u64;
-                self.meta.idle_users += sums.iter().filter(|(_, pv)| *pv == 0).count() as u64;
-                let total = sums.iter().try_fold(self.meta.pv, |sum, &(_, pv)| sum.checked_add(pv as u64));
-                self.meta.pv = total.ok_or_else(|| too_large(&self.meta))?;
-                self.writer.section(Kind::Pv, bucket, 0, &slices_of(&sums)?)?;
-            } else {
-                self.writer.section(Kind::Measure, bucket, column as i64 - 1, &slices_of(&sums)?)?;
-            }
         }
         Ok(())
     }
 
     /// Seals the file.
     pub fn finish(mut self) -> Result<EventMeta> {
-        self.write_bucket()?;
         self.meta.tuples = self.tuples.len() as u32;
         let mut tuples: Vec<(&[u32], u32)> = self.tuples.iter().map(|(tuple, &id)| (&**tuple, id)).collect();
         tuples.sort_unstable_by_key(|&(_, id)| id);
@@ -144,46 +226,6 @@ impl EventPartWriter {
     }
 }
 
-fn too_large(meta: &EventMeta) -> StoreError {
-    StoreError::TooLarge { event: meta.event.clone(), ds: meta.ds }
-}
-
-/// None only when the sum itself does not fit, whatever the order of the numbers.
-fn sum(numbers: impl Iterator<Item = i64>) -> Option<i64> {
-    i64::try_from(numbers.map(i128::from).sum::<i128>()).ok()
-}
-
-impl Rows {
-    fn number(&self, column: usize, row: usize) -> i64 {
-        match column {
-            0 => self.pv[row],
-            column => self.measures[row * self.stride + column - 1],
-        }
-    }
-
-    /// Sorts by (tuple, ordinal) and adds up rows with equal keys. None when a sum does not fit 64 bits.
-    fn fold(&mut self) -> Option<()> {
-        let mut order: Vec<u32> = (0..self.keys.len() as u32).collect();
-        order.sort_unstable_by_key(|&row| self.keys[row as usize]);
-        let mut folded = Rows { stride: self.stride, fold_at: self.fold_at, ..Rows::default() };
-        for rows in order.chunk_by(|&a, &b| self.keys[a as usize] == self.keys[b as usize]) {
-            let sum = |column| sum(rows.iter().map(|&row| self.number(column, row as usize)));
-            folded.keys.push(self.keys[rows[0] as usize]);
-            folded.pv.push(sum(0)?);
-            for column in 1..=self.stride {
-                folded.measures.push(sum(column)?);
-            }
-        }
-        *self = folded;
-        Some(())
-    }
-
-    /// The column's sum per user over all tuples, by ordinal. None when one does not fit 64 bits.
-    fn user_sums(&self, column: usize) -> Option<Vec<(u32, i64)>> {
-        let rows = self.keys.iter().enumerate();
-        let mut numbers: Vec<(u32, i64)> = rows.map(|(row, key)| (key.1, self.number(column, row))).collect();
-        numbers.sort_unstable_by_key(|&(ordinal, _)| ordinal);
-        let users = numbers.chunk_by(|a, b| a.0 == b.0);
-        users.map(|rows| Some((rows[0].0, sum(rows.iter().map(|row| row.1))?))).collect()
-    }
+fn too_large(shape: &EventShape<'_>) -> StoreError {
+    StoreError::TooLarge { event: shape.event.into(), ds: shape.ds }
 }

@@ -1,6 +1,6 @@
 //! One label on one day: a bitmap per tag and bucket, and the weights bit-sliced.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,6 +9,8 @@ use muster_days::Ds;
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 
+use crate::directory::{ROUND, User};
+use crate::enrolment::BucketUsers;
 use crate::error::{Result, StoreError};
 use crate::sealed::{Kind, Sealed, Writer};
 
@@ -61,74 +63,104 @@ impl LabelPart {
     }
 }
 
-/// Write side: rows come bucket by bucket, in any order inside a bucket; of rows for one (user, tag)
-/// the last one counts.
-pub(crate) struct LabelPartWriter {
-    writer: Writer,
-    meta: LabelMeta,
-    bucket: u32,
-    tags: BTreeMap<i64, TagRows>,
+/// One row of a label part. `weight` None takes away what an earlier row of the same pair said.
+#[derive(Clone, Copy, Debug)]
+pub struct LabelRow<'a> {
+    pub user: User<'a>,
+    pub tag: i64,
+    pub weight: Option<i64>,
+}
+
+/// Write side of one bucket: rows in any order; of rows for one (user, tag) the last one counts.
+pub struct LabelBucket<'a> {
+    users: BucketUsers<'a>,
+    /// Places in `tags`.
+    numbers: HashMap<i64, usize>,
+    tags: Vec<TagRows>,
+    /// The tag of the row before.
+    last: usize,
 }
 
 #[derive(Default)]
 struct TagRows {
-    users: RoaringBitmap,
+    tag: i64,
+    users: Vec<u32>,
     /// In order of arrival; None takes an earlier weight away.
     weights: Vec<(u32, Option<i64>)>,
 }
 
-impl LabelPartWriter {
-    pub fn create(path: &Path, label: i64, ds: Ds) -> Result<LabelPartWriter> {
-        let meta = LabelMeta { label, ds, tags: BTreeMap::new() };
-        Ok(LabelPartWriter { writer: Writer::create(path)?, meta, bucket: 0, tags: BTreeMap::new() })
+impl<'a> LabelBucket<'a> {
+    pub(crate) fn new(users: BucketUsers<'a>) -> LabelBucket<'a> {
+        LabelBucket { users, numbers: HashMap::new(), tags: Vec::new(), last: 0 }
     }
 
-    pub fn add(
-        &mut self,
-        bucket: u32,
-        ordinal: u32,
-        tag: i64,
-        name: &str,
-        weight: Option<i64>,
-    ) -> Result<()> {
-        if bucket != self.bucket {
-            self.write_bucket()?;
-            self.bucket = bucket;
-        }
-        let meta = self.meta.tags.entry(tag).or_default();
-        if meta.name != name {
-            meta.name = name.into();
-        }
-        let rows = self.tags.entry(tag).or_default();
-        let seen = !rows.users.insert(ordinal);
-        // Tags without weights, the common case, keep no list.
-        if weight.is_some() || (seen && !rows.weights.is_empty()) {
-            rows.weights.push((ordinal, weight));
-        }
-        Ok(())
-    }
-
-    fn write_bucket(&mut self) -> Result<()> {
-        for (tag, rows) in std::mem::take(&mut self.tags) {
-            let meta = self.meta.tags.entry(tag).or_default();
-            meta.users += rows.users.len();
-            self.writer.section(Kind::Tag, self.bucket, tag, &encode(&rows.users))?;
-            let weights = last_weights(rows.weights);
-            if !weights.is_empty() {
-                meta.weighted += weights.len() as u64;
-                self.writer.section(Kind::Weight, self.bucket, tag, &slices_of(&weights)?)?;
+    /// All users have to be of this bucket.
+    pub fn add(&mut self, rows: &[LabelRow<'_>]) -> Result<()> {
+        for rows in rows.chunks(ROUND) {
+            let mut users = [User { id: &[], hash: 0 }; ROUND];
+            users.iter_mut().zip(rows).for_each(|(user, row)| *user = row.user);
+            let mut ordinals = [0; ROUND];
+            self.users.place(&users[..rows.len()], &mut ordinals[..rows.len()])?;
+            for (row, ordinal) in rows.iter().zip(ordinals) {
+                let tag = self.tag(row.tag);
+                tag.users.push(ordinal);
+                // Tags without weights, the common case, keep no list.
+                if row.weight.is_some() || !tag.weights.is_empty() {
+                    tag.weights.push((ordinal, row.weight));
+                }
             }
         }
         Ok(())
     }
 
-    /// Seals the file.
-    pub fn finish(mut self) -> Result<LabelMeta> {
-        self.write_bucket()?;
-        let json = serde_json::to_vec(&self.meta).map_err(|error| StoreError::Full(error.to_string()))?;
-        self.writer.section(Kind::Meta, 0, 0, &json)?;
-        self.writer.seal()?;
-        Ok(self.meta)
+    fn tag(&mut self, tag: i64) -> &mut TagRows {
+        if self.tags.get(self.last).is_none_or(|rows| rows.tag != tag) {
+            self.last = *self.numbers.entry(tag).or_insert(self.tags.len());
+            if self.last == self.tags.len() {
+                self.tags.push(TagRows { tag, ..TagRows::default() });
+            }
+        }
+        &mut self.tags[self.last]
+    }
+
+    pub(crate) fn finish(mut self) -> Result<LabelSections> {
+        let mut sets = Sets { total: self.users.total(), words: Vec::new() };
+        self.tags.sort_unstable_by_key(|rows| rows.tag);
+        let sections = self.tags.into_iter().map(|rows| {
+            let users = sets.bitmap(rows.users);
+            let weights = last_weights(rows.weights);
+            Ok(TagSections {
+                tag: rows.tag,
+                users: users.len(),
+                bytes: encode(&users),
+                weighted: weights.len() as u64,
+                weights: if weights.is_empty() { Vec::new() } else { slices_of(&weights)? },
+            })
+        });
+        Ok(LabelSections(sections.collect::<Result<_>>()?))
+    }
+}
+
+/// Makes bitmaps of ordinals below `total`.
+struct Sets {
+    total: u32,
+    /// A bit per ordinal, reused from tag to tag.
+    words: Vec<u8>,
+}
+
+impl Sets {
+    fn bitmap(&mut self, mut ordinals: Vec<u32>) -> RoaringBitmap {
+        if ordinals.len() < self.total as usize / 64 {
+            ordinals.sort_unstable();
+            ordinals.dedup();
+            return RoaringBitmap::from_sorted_iter(ordinals).expect("sorted, each once");
+        }
+        self.words.clear();
+        self.words.resize(self.total.div_ceil(8) as usize, 0);
+        for ordinal in ordinals {
+            self.words[ordinal as usize / 8] |= 1 << (ordinal % 8);
+        }
+        RoaringBitmap::from_lsb0_bytes(0, &self.words)
     }
 }
 
@@ -143,4 +175,53 @@ fn last_weights(mut rows: Vec<(u32, Option<i64>)>) -> Vec<(u32, i64)> {
 /// The bit-sliced bytes of values sorted by ordinal.
 pub(crate) fn slices_of(values: &[(u32, i64)]) -> Result<Vec<u8>> {
     slices::encode(values.iter().copied()).map_err(|error| StoreError::Full(error.to_string()))
+}
+
+/// What a bucket comes to, by tag.
+pub(crate) struct LabelSections(Vec<TagSections>);
+
+struct TagSections {
+    tag: i64,
+    users: u64,
+    bytes: Vec<u8>,
+    weighted: u64,
+    /// Empty when no pair has a weight.
+    weights: Vec<u8>,
+}
+
+/// Puts the buckets of a part into one file.
+pub(crate) struct LabelPartWriter {
+    writer: Writer,
+    meta: LabelMeta,
+}
+
+impl LabelPartWriter {
+    pub fn create(path: &Path, label: i64, ds: Ds) -> Result<LabelPartWriter> {
+        let meta = LabelMeta { label, ds, tags: BTreeMap::new() };
+        Ok(LabelPartWriter { writer: Writer::create(path)?, meta })
+    }
+
+    pub fn bucket(&mut self, bucket: u32, sections: LabelSections) -> Result<()> {
+        for tag in sections.0 {
+            let meta = self.meta.tags.entry(tag.tag).or_default();
+            meta.users += tag.users;
+            meta.weighted += tag.weighted;
+            self.writer.section(Kind::Tag, bucket, tag.tag, &tag.bytes)?;
+            if !tag.weights.is_empty() {
+                self.writer.section(Kind::Weight, bucket, tag.tag, &tag.weights)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Seals the file; a tag that `names` leaves out has an empty name.
+    pub fn finish(mut self, names: &HashMap<i64, String>) -> Result<LabelMeta> {
+        for (tag, meta) in &mut self.meta.tags {
+            meta.name = names.get(tag).cloned().unwrap_or_default();
+        }
+        let json = serde_json::to_vec(&self.meta).map_err(|error| StoreError::Full(error.to_string()))?;
+        self.writer.section(Kind::Meta, 0, 0, &json)?;
+        self.writer.seal()?;
+        Ok(self.meta)
+    }
 }

@@ -3,7 +3,7 @@
 //! The app's lock is held from [`Publication::begin`] on, so that ordinals are given out by one
 //! writer at a time, whatever the number of processes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,11 +12,14 @@ use muster_days::Ds;
 use ulid::Ulid;
 
 use crate::dictionary::{Dictionary, Interner};
-use crate::directory::{Directory, Enrolment, UsersFile};
+use crate::directory::{Directory, UsersFile};
+use crate::enrolment::{BucketUsers, Enrolment};
 use crate::error::{AtPath, Result, StoreError};
-use crate::event_writer::EventPartWriter;
-use crate::label_part::LabelPartWriter;
-use crate::manifest::{EventDay, LabelDay, LabelEntry, Manifest};
+use crate::event_part::EventMeta;
+use crate::event_writer::{EventBucket, EventPartWriter};
+use crate::label_part::{LabelBucket, LabelMeta, LabelPartWriter};
+use crate::manifest::{EventDay, LabelDay, LabelEntry, Manifest, UsersEntry};
+use crate::open_part::OpenPart;
 use crate::shelf::{Before, Shelf};
 
 /// A file that no manifest names any more is kept this long for readers of an older one.
@@ -28,15 +31,18 @@ pub struct Publication {
     /// The version of the manifest that this publication will replace.
     before: Before,
     enrolment: Enrolment,
-    part: Option<OpenPart>,
+    pub(crate) part: Option<OpenPart>,
     /// Written by this publication, to be synced before the manifest.
     written: Vec<String>,
     _lock: File,
 }
 
-enum OpenPart {
-    Label { name: String, file: String, writer: Box<LabelPartWriter> },
-    Event { file: String, writer: Box<EventPartWriter>, interners: Vec<Interner> },
+/// What identifies a label part, and the names of its tags.
+pub struct LabelShape<'a> {
+    pub label: i64,
+    pub name: &'a str,
+    pub ds: Ds,
+    pub tag_names: &'a HashMap<i64, String>,
 }
 
 /// What identifies an event part: name, day, and the columns its rows come with.
@@ -81,25 +87,68 @@ impl Publication {
         (name, path)
     }
 
-    /// Opens the part (label, ds). Its rows follow, bucket by bucket; then [`Publication::finish_part`].
-    pub fn start_label(&mut self, label: i64, name: &str, ds: Ds) -> Result<()> {
+    /// Builds the part (label, ds), which takes the place of the one published for its day, if any. `fill`
+    /// hands over a bucket's rows; it is called once per bucket, for several of them at once, on the
+    /// threads of the rayon pool that it is called in. The result does not depend on their number.
+    pub fn label<E: From<StoreError> + Send>(
+        &mut self,
+        shape: &LabelShape<'_>,
+        now_ms: i64,
+        fill: impl Fn(u32, &mut LabelBucket<'_>) -> std::result::Result<(), E> + Sync,
+    ) -> std::result::Result<(), E> {
         let (file, path) = self.new_file("label");
-        let writer = LabelPartWriter::create(&path, label, ds)?;
-        self.part = Some(OpenPart::Label { name: name.into(), file, writer: Box::new(writer) });
+        let mut writer = LabelPartWriter::create(&path, shape.label, shape.ds)?;
+        let make = |bucket, users: BucketUsers<'_>| {
+            let mut rows = LabelBucket::new(users);
+            fill(bucket, &mut rows)?;
+            Ok::<_, E>(rows.finish()?)
+        };
+        self.build(now_ms, make, |bucket, sections| writer.bucket(bucket, sections))?;
+        self.place_label(shape.name, file, writer.finish(shape.tag_names)?, now_ms);
         Ok(())
     }
 
-    pub fn label_row(&mut self, user: &[u8], tag: i64, tag_name: &str, weight: Option<i64>) -> Result<()> {
-        let place = self.enrolment.place(user)?;
-        let Some(OpenPart::Label { writer, .. }) = &mut self.part else { return Err(no_part()) };
-        writer.add(place.bucket, place.ordinal, tag, tag_name, weight)?;
-        self.flush_users_if_full()
+    /// As [`Publication::label`], for the part (event, ds).
+    pub fn event<E: From<StoreError> + Send>(
+        &mut self,
+        shape: &EventShape<'_>,
+        now_ms: i64,
+        fill: impl Fn(u32, &mut EventBucket<'_>) -> std::result::Result<(), E> + Sync,
+    ) -> std::result::Result<(), E> {
+        let (file, path) = self.new_file("event");
+        let mut writer = EventPartWriter::create(&path, shape)?;
+        let mut ids = self.interners(shape)?;
+        let make = |bucket, users: BucketUsers<'_>| {
+            let mut rows = EventBucket::new(users, shape);
+            fill(bucket, &mut rows)?;
+            Ok::<_, E>(rows.finish()?)
+        };
+        self.build(now_ms, make, |bucket, sections| writer.bucket(bucket, sections, &mut ids))?;
+        self.place_event(file, writer.finish()?, &ids, now_ms)?;
+        Ok(())
     }
 
-    /// Opens the part (event, ds). Its rows follow, bucket by bucket; then [`Publication::finish_part`].
-    pub fn start_event(&mut self, shape: &EventShape<'_>) -> Result<()> {
-        let (file, path) = self.new_file("event");
-        let writer = EventPartWriter::create(&path, shape.event, shape.ds, shape.dimensions, shape.measures)?;
+    /// Makes buckets side by side and takes them in their order.
+    fn build<T: Send, E: From<StoreError> + Send>(
+        &mut self,
+        now_ms: i64,
+        make: impl Fn(u32, BucketUsers<'_>) -> std::result::Result<T, E> + Sync,
+        mut take: impl FnMut(u32, T) -> Result<()>,
+    ) -> std::result::Result<(), E> {
+        for wave in self.enrolment.waves() {
+            let made = self.enrolment.each(wave.clone(), &make);
+            for (bucket, made) in wave.zip(made) {
+                take(bucket, made?)?;
+            }
+            if self.enrolment.is_full() {
+                self.flush_users(now_ms)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The values that the event's dimensions have had so far.
+    fn interners(&self, shape: &EventShape<'_>) -> Result<Vec<Interner>> {
         let known = self.manifest.events.get(shape.event);
         let interner = |dimension: &String| match known.and_then(|event| event.dimensions.get(dimension)) {
             Some(entry) => {
@@ -108,84 +157,47 @@ impl Publication {
             }
             None => Ok(Interner::default()),
         };
-        let interners = shape.dimensions.iter().map(interner).collect::<Result<_>>()?;
-        self.part = Some(OpenPart::Event { file, writer: Box::new(writer), interners });
-        Ok(())
+        shape.dimensions.iter().map(interner).collect()
     }
 
-    /// `values`: one per dimension of the shape; `measures`: one per measure.
-    pub fn event_row(
-        &mut self,
-        user: &[u8],
-        pv: i64,
-        values: &[Option<&str>],
-        measures: &[i64],
-    ) -> Result<()> {
-        let place = self.enrolment.place(user)?;
-        let Some(OpenPart::Event { writer, interners, .. }) = &mut self.part else {
-            return Err(no_part());
-        };
-        writer.add((place.bucket, place.ordinal), pv, values, measures, interners)?;
-        self.flush_users_if_full()
-    }
-
-    fn flush_users_if_full(&mut self) -> Result<()> {
-        if self.enrolment.is_full() { self.flush_users() } else { Ok(()) }
-    }
-
-    fn flush_users(&mut self) -> Result<()> {
+    /// Moves the new users to a file and merges small ones.
+    fn flush_users(&mut self, now_ms: i64) -> Result<()> {
         let (name, path) = self.new_file("users");
         if let Some(entry) = self.enrolment.flush(&path, &name)? {
             self.manifest.users.push(entry);
             self.written.push(name);
         }
+        let before = std::mem::take(&mut self.manifest.users);
+        self.manifest.users = self.enrolment.compact(self.shelf.folder(), || file_name("users"))?;
+        let has = |users: &[UsersEntry], file: &str| users.iter().any(|entry| entry.file == file);
+        let merged = self.manifest.users.iter().filter(|entry| !has(&before, &entry.file));
+        self.written.extend(merged.map(|entry| entry.file.clone()));
+        for entry in before {
+            if !has(&self.manifest.users, &entry.file) {
+                self.retire(Some(entry.file), now_ms);
+            }
+        }
         Ok(())
     }
 
-    /// Seals the open part, which takes the place of the one published for its day, if any.
-    pub fn finish_part(&mut self, now_ms: i64) -> Result<()> {
-        match self.part.take() {
-            Some(OpenPart::Label { name, file, writer }) => self.finish_label(name, file, *writer, now_ms),
-            Some(OpenPart::Event { file, writer, interners }) => {
-                self.finish_event(file, *writer, interners, now_ms)
-            }
-            None => Err(no_part()),
-        }
-    }
-
-    fn finish_label(
-        &mut self,
-        name: String,
-        file: String,
-        writer: LabelPartWriter,
-        now_ms: i64,
-    ) -> Result<()> {
-        let meta = writer.finish()?;
+    fn place_label(&mut self, name: &str, file: String, meta: LabelMeta, now_ms: i64) {
         self.written.push(file.clone());
         let entry = self.manifest.labels.entry(meta.label).or_insert_with(|| LabelEntry {
             name: String::new(),
             tags: BTreeMap::new(),
             days: BTreeMap::new(),
         });
-        entry.name = name;
+        entry.name = name.to_owned();
         let pairs = meta.tags.values().map(|tag| tag.users).sum();
         entry.tags.extend(meta.tags.into_iter().map(|(code, tag)| (code, tag.name)));
         let old = entry.days.insert(meta.ds, LabelDay { file, pairs, published_at: now_ms });
         self.retire(old.map(|day| day.file), now_ms);
-        Ok(())
     }
 
-    fn finish_event(
-        &mut self,
-        file: String,
-        writer: EventPartWriter,
-        interners: Vec<Interner>,
-        now_ms: i64,
-    ) -> Result<()> {
-        let meta = writer.finish()?;
+    fn place_event(&mut self, file: String, meta: EventMeta, ids: &[Interner], now_ms: i64) -> Result<()> {
         self.written.push(file.clone());
         let mut entry = self.manifest.events.remove(&meta.event).unwrap_or_default();
-        for (dimension, interner) in meta.dimensions.iter().zip(&interners) {
+        for (dimension, interner) in meta.dimensions.iter().zip(ids) {
             if !interner.has_new() && entry.dimensions.contains_key(dimension) {
                 continue;
             }
@@ -224,17 +236,7 @@ impl Publication {
         if self.part.is_some() {
             return Err(StoreError::Full("a part was left open".into()));
         }
-        self.flush_users()?;
-        let before = std::mem::take(&mut self.manifest.users);
-        self.manifest.users = self.enrolment.compact(self.shelf.folder(), || file_name("users"))?;
-        for entry in before {
-            if !self.manifest.users.iter().any(|kept| kept.file == entry.file) {
-                self.retire(Some(entry.file), now_ms);
-            }
-        }
-        if let Some(last) = self.manifest.users.last() {
-            self.written.push(last.file.clone());
-        }
+        self.flush_users(now_ms)?;
         self.shelf.keep(&self.written)?;
         let gone: Vec<String> = self
             .manifest
@@ -267,10 +269,6 @@ fn read_or_begin(shelf: &Shelf, app: &str, buckets: u32) -> Result<(Manifest, Be
 
 fn file_name(prefix: &str) -> String {
     format!("{prefix}-{}.mst", Ulid::generate())
-}
-
-fn no_part() -> StoreError {
-    StoreError::Full("rows came without a part to go into".into())
 }
 
 /// Removes what a publication that never ended left behind. Called under the lock.

@@ -3,7 +3,8 @@
 //! Layout, all numbers little-endian:
 //!
 //! ```text
-//! "MUSTRF" version:u16          version 2; 1 had bitmaps in roaring's portable format only
+//! "MUSTRF" version:u16          version 2; 1 had bitmaps in roaring's portable format only, and
+//!                               postings with whole ordinals
 //! sections, each starting at a multiple of 8
 //! table: n × { kind:u32 bucket:u32 key:i64 offset:u64 length:u64 xxh3:u64 }, sorted by (kind, bucket, key)
 //! footer: table_offset:u64 n:u64 table_xxh3:u64 "MUSTREND"
@@ -51,12 +52,17 @@ pub enum Kind {
     Measure = 31,
     /// Events: `u32 × dimensions` per tuple of dimension values: 0 = absent, else dictionary id + 1; bucket 0.
     Tuples = 32,
-    /// Events: `(tuple:u32, first row:u32)` per tuple that the bucket has rows of, ascending.
+    /// Version 1. Events: `(tuple:u32, first row:u32)` per tuple that the bucket has rows of, ascending.
     PostingStarts = 33,
-    /// Events: `u32` ordinal per row, ascending inside a tuple.
+    /// Version 1. Events: `u32` ordinal per row, ascending inside a tuple.
     PostingOrdinals = 34,
     /// Events: number column `key` per row (0 = pv, 1 + i = measure i): `width:u8`, then `width` bytes a row.
     PostingNumbers = 35,
+    /// Events: `(tuple:u32, block:u32, first row:u32)` per tuple and block that have rows, ascending; a
+    /// block is 65,536 ordinals.
+    PostingBlocks = 36,
+    /// Events: `u16` place inside the block per row, ascending inside a tuple and block.
+    PostingPlaces = 37,
     /// Dictionary: `u32 × (n + 1)` offsets into `ValueBytes`.
     ValueOffsets = 40,
     ValueBytes = 41,

@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use muster_bitmaps::Block;
+use muster_bitmaps::{Block, SmallSums};
 use muster_days::Ds;
 use muster_profile_store::{Dictionary, EventPart, Place, Postings, Snapshot, StoreError};
 use muster_rules::{Compare, Filter, Matcher, Measure, compile_regex};
@@ -37,14 +37,16 @@ pub(crate) struct Rows<'a> {
 
 pub(crate) struct Opened<'a> {
     days: Vec<OpenedDay<'a>>,
+    /// Rows of tuples that pass, by block: which of `days` they are of.
+    blocks: Vec<(u16, usize, Range<usize>)>,
     count_days: bool,
     interval: Interval,
+    /// The interval's ends, where small sums are enough.
+    small: Option<(u8, u8)>,
 }
 
 struct OpenedDay<'a> {
     postings: Postings<'a>,
-    /// Rows of the tuples that pass.
-    rows: Vec<Range<usize>>,
     column: usize,
 }
 
@@ -80,26 +82,21 @@ impl PostingSums {
         Ok(PostingSums { days: days.collect(), measure: measure.clone(), compare })
     }
 
-    fn open_days(&self, bucket: u32) -> Result<Vec<OpenedDay<'_>>, StoreError> {
-        let mut days = Vec::new();
+    pub fn open(&self, bucket: u32) -> Result<Opened<'_>, StoreError> {
+        let (mut days, mut blocks) = (Vec::new(), Vec::new());
         for day in &self.days {
             let Some(column) = day.column else { continue };
             let Some(postings) = day.part.postings(bucket)? else { continue };
-            let rows: Vec<Range<usize>> = postings
-                .tuples()
-                .filter(|(tuple, _)| day.passes[*tuple as usize])
-                .map(|(_, rows)| rows)
-                .collect();
-            if !rows.is_empty() {
-                days.push(OpenedDay { postings, rows, column });
-            }
+            let passing = postings.tuples().filter(|(tuple, _)| day.passes[*tuple as usize]);
+            let rows = passing.flat_map(|(_, rows)| postings.blocks(&rows));
+            blocks.extend(rows.map(|(block, rows)| (block, days.len(), rows)));
+            days.push(OpenedDay { postings, column });
         }
-        Ok(days)
-    }
-
-    pub fn open(&self, bucket: u32) -> Result<Opened<'_>, StoreError> {
-        let count_days = self.measure == Measure::Days;
-        Ok(Opened { days: self.open_days(bucket)?, count_days, interval: Interval::of(self.compare) })
+        // Stable: the rows of a day stay together.
+        blocks.sort_by_key(|(block, ..)| *block);
+        let interval = Interval::of(self.compare);
+        let small = interval.small().filter(|_| self.measure == Measure::Pv);
+        Ok(Opened { days, blocks, count_days: self.measure == Measure::Days, interval, small })
     }
 
     pub fn outlook(&self, users: f64) -> Outlook {
@@ -109,11 +106,12 @@ impl PostingSums {
 
     pub fn evidence(&self, place: Place) -> Result<(bool, Evidence), StoreError> {
         let mut total = 0;
-        let ordinal = u64::from(place.ordinal);
-        for day in self.open_days(place.bucket)? {
-            let rows =
-                day.rows.iter().flat_map(|rows| day.postings.between(rows.clone(), ordinal, ordinal + 1));
-            let numbers: Vec<i128> = rows.map(|row| day.postings.number(day.column, row).into()).collect();
+        let opened = self.open(place.bucket)?;
+        for rows in opened.block_days((place.ordinal >> 16) as u16) {
+            let day = &opened.days[rows[0].1];
+            let own =
+                rows.iter().filter_map(|(.., rows)| day.postings.find(rows.clone(), place.ordinal as u16));
+            let numbers: Vec<i128> = own.map(|row| day.postings.number(day.column, row).into()).collect();
             total += match self.measure {
                 Measure::Days => i128::from(!numbers.is_empty()),
                 _ => numbers.iter().sum(),
@@ -124,29 +122,47 @@ impl PostingSums {
 }
 
 impl Opened<'_> {
+    /// The rows of the block, those of one day together.
+    fn block_days(&self, key: u16) -> impl Iterator<Item = &[(u16, usize, Range<usize>)]> {
+        let first = self.blocks.partition_point(|(block, ..)| *block < key);
+        let own = &self.blocks[first..];
+        let own = &own[..own.partition_point(|(block, ..)| *block == key)];
+        own.chunk_by(|a, b| a.1 == b.1)
+    }
+
     pub fn block(&self, key: u16, scratch: &mut Scratch, out: &mut Block) {
+        if let Some(ends) = self.small {
+            self.add_small(key, scratch);
+            return self.interval.holds_for_small(ends, scratch, out);
+        }
         scratch.clear_sums();
-        let from = u64::from(key) << 16;
-        for day in &self.days {
-            let mut seen = self.count_days.then(|| scratch.blocks.take());
-            if let Some(seen) = &mut seen {
+        for rows in self.block_days(key) {
+            let day = &self.days[rows[0].1];
+            let rows = rows.iter().map(|(.., rows)| rows.clone());
+            if self.count_days {
+                let mut seen = scratch.blocks.take();
                 seen.clear();
-            }
-            for rows in &day.rows {
-                for row in day.postings.between(rows.clone(), from, from + (1 << 16)) {
-                    let position = day.postings.ordinal(row) as u16;
-                    match &mut seen {
-                        Some(seen) => seen.insert(position),
-                        None => add(scratch, position, day.postings.number(day.column, row)),
-                    }
-                }
-            }
-            if let Some(seen) = seen {
+                rows.for_each(|rows| day.postings.for_each(rows, day.column, |place, _| seen.insert(place)));
                 scratch.positive.add_one(&seen.as_container());
                 scratch.blocks.put(seen);
+            } else {
+                let mut add = |place, number| add(scratch, place, number);
+                rows.for_each(|rows| day.postings.for_each(rows, day.column, &mut add));
             }
         }
         self.interval.holds(scratch, out);
+    }
+
+    fn add_small(&self, key: u16, scratch: &mut Scratch) {
+        scratch.small.clear();
+        for rows in self.block_days(key) {
+            for (_, day, rows) in rows {
+                let OpenedDay { postings, column } = &self.days[*day];
+                let add =
+                    |place, pv: i64| scratch.small.add(place, pv.clamp(0, SmallSums::MOST.into()) as u8);
+                postings.for_each(rows.clone(), *column, add);
+            }
+        }
     }
 }
 

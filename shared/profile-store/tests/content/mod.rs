@@ -85,8 +85,10 @@ fn event_lines(snapshot: &Snapshot, part: &EventPart, title: &str, lines: &mut V
                 let dictionary = snapshot.dictionary(&meta.event, dimension)?.expect("a dictionary");
                 values += &format!(" {dimension}={}", dictionary.value(id).expect("a value"));
             }
-            for row in range {
-                let user = name(snapshot, Place { bucket, ordinal: postings.ordinal(row) });
+            let blocks = postings.blocks(&range).into_iter();
+            for (block, row) in blocks.flat_map(|(block, rows)| rows.map(move |row| (block, row))) {
+                let ordinal = u32::from(block) << 16 | u32::from(postings.place(row));
+                let user = name(snapshot, Place { bucket, ordinal });
                 let numbers: Vec<i64> =
                     (0..=meta.measures.len()).map(|column| postings.number(column, row)).collect();
                 rows.insert(format!("{user}{values} {numbers:?}"));
