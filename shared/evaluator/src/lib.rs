@@ -4,6 +4,7 @@
 //!
 //! [`oracle`] is the slow, obviously right twin that tests compare with.
 
+mod batch;
 mod bound;
 mod catalogue;
 mod explain;
@@ -16,6 +17,7 @@ mod totals;
 mod tree;
 mod universe;
 
+pub use batch::Batch;
 pub use bound::Bound;
 pub use catalogue::SnapshotCatalogue;
 pub use explain::{Carried, Evidence, Explanation, LeafExplanation, Weighed};

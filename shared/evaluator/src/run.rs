@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use muster_bitmaps::Block;
-use muster_profile_store::StoreError;
+use muster_profile_store::{Snapshot, StoreError};
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
@@ -171,16 +171,26 @@ impl Bound {
         control: &Control<'_>,
         run: impl Fn(u32, &mut Worker) -> Result<T, EvaluationError> + Sync,
     ) -> Result<Vec<T>, EvaluationError> {
-        let buckets = self.snapshot.directory().buckets();
-        let done = AtomicU64::new(0);
-        (0..buckets)
-            .into_par_iter()
-            .map_init(Worker::default, |worker, bucket| {
-                let result = run(bucket, worker)?;
-                let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-                (control.progress)(done as f64 / f64::from(buckets));
-                Ok(result)
-            })
-            .collect()
+        each_bucket(&self.snapshot, control, Worker::default, run)
     }
+}
+
+/// Runs something for every bucket, side by side on all cores; `worker` makes what one thread works with.
+pub(crate) fn each_bucket<T: Send, W>(
+    snapshot: &Snapshot,
+    control: &Control<'_>,
+    worker: impl Fn() -> W + Send + Sync,
+    run: impl Fn(u32, &mut W) -> Result<T, EvaluationError> + Sync,
+) -> Result<Vec<T>, EvaluationError> {
+    let buckets = snapshot.directory().buckets();
+    let done = AtomicU64::new(0);
+    (0..buckets)
+        .into_par_iter()
+        .map_init(worker, |worker, bucket| {
+            let result = run(bucket, worker)?;
+            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+            (control.progress)(done as f64 / f64::from(buckets));
+            Ok(result)
+        })
+        .collect()
 }

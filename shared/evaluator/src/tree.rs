@@ -12,6 +12,33 @@ pub(crate) enum Leaves<'a> {
     Ready(&'a [Box<Block>]),
     /// Filled when the tree comes to them.
     Lazy { opened: &'a [Opened<'a>], key: u16, scratch: &'a mut Scratch },
+    /// Filled when a tree first comes to them, and kept for others.
+    Shared { opened: &'a [Opened<'a>], shared: &'a mut Shared, key: u16, scratch: &'a mut Scratch },
+}
+
+/// Blocks that are filled when they are first asked for.
+#[derive(Default)]
+pub(crate) struct Shared {
+    blocks: Vec<Box<Block>>,
+    filled: Vec<bool>,
+}
+
+impl Shared {
+    /// Makes `count` blocks wait to be filled.
+    pub fn forget(&mut self, count: usize) {
+        self.filled.clear();
+        self.filled.resize(count, false);
+        if self.blocks.len() < count {
+            self.blocks.resize_with(count, Block::boxed);
+        }
+    }
+
+    pub fn get(&mut self, index: usize, fill: impl FnOnce(&mut Block)) -> &Block {
+        if !std::mem::replace(&mut self.filled[index], true) {
+            fill(&mut self.blocks[index]);
+        }
+        &self.blocks[index]
+    }
 }
 
 impl Leaves<'_> {
@@ -24,6 +51,9 @@ impl Leaves<'_> {
                 opened[index].block(*key, scratch, &mut part);
                 apply(&part);
                 pool.put(part);
+            }
+            Leaves::Shared { opened, shared, key, scratch } => {
+                apply(shared.get(index, |out| opened[index].block(*key, scratch, out)));
             }
         }
     }

@@ -5,9 +5,10 @@
 mod app;
 mod random;
 
-use app::{App, Part, agree, ds};
+use app::{App, Part, agree, bind, ds};
 use muster_evaluator::oracle::{EventRow, LabelRow};
-use muster_rules::{Caps, Rule, parse};
+use muster_evaluator::{Batch, Bound, Control};
+use muster_rules::{Caps, Plan, Rule, parse};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -43,6 +44,27 @@ fn check(seed: u64, users: usize, buckets: u32, rules: usize) {
 fn small_apps() {
     for seed in 1..=6 {
         check(seed, 300, 16, rules(0.12));
+    }
+}
+
+/// Rules taken together, many of them with the same conditions, say what each says alone.
+#[test]
+fn batches() {
+    for (seed, users, buckets) in [(51, 300, 16), (52, 3_000, 2)] {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let app = random_app(&mut rng, users, buckets);
+        let (snapshot, words) = (app.snapshot(), words(&app.rows));
+        let rules: Vec<Rule> = (0..rules(0.06)).map(|_| random_rule(&mut rng, &words)).collect();
+        let alone: Vec<Bound> = rules.iter().chain(&rules[..20]).map(|rule| bind(rule, &snapshot)).collect();
+        let plans: Vec<Plan> = alone.iter().map(|bound| bound.plan().clone()).collect();
+        let batch = Batch::new(&plans, snapshot.clone()).unwrap();
+        let counts = batch.counts(&Control::NONE).unwrap();
+        let members = batch.members(&Control::NONE).unwrap();
+        assert_eq!((counts.len(), members.len()), (plans.len(), plans.len()));
+        for ((bound, count), members) in alone.iter().zip(counts).zip(members) {
+            assert_eq!(count, bound.count(&Control::NONE).unwrap(), "{:?}", bound.plan());
+            assert_eq!(members, bound.members(&Control::NONE).unwrap(), "{:?}", bound.plan());
+        }
     }
 }
 

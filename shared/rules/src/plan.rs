@@ -7,7 +7,7 @@ use muster_days::Ds;
 use crate::compare::Compare;
 
 /// A checked rule. Every user of the universe either satisfies `root` or does not.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Plan {
     pub universe: Universe,
     pub as_of: Ds,
@@ -16,7 +16,7 @@ pub struct Plan {
     pub leaves: Vec<Leaf>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Universe {
     /// Every user that a label or an event has ever named.
     All,
@@ -24,7 +24,7 @@ pub enum Universe {
     Crowd { name: String, events: Vec<(String, Vec<Ds>)> },
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Node {
     /// The whole universe when empty.
     All(Vec<Node>),
@@ -35,14 +35,14 @@ pub enum Node {
     Leaf(usize),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Leaf {
     /// JSON pointer of the condition in the rule, such as `/where/all/0`.
     pub pointer: String,
     pub test: Test,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Test {
     /// Carries any of `tags` (sorted codes) on `ds`; `None`: any tag of the label at all. With `negate`,
     /// the complement in the universe. Without `ds` nobody carries anything.
@@ -57,14 +57,14 @@ pub enum Test {
 }
 
 /// One test of one dimension; several on one dimension must all hold, on the same row.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Filter {
     pub dimension: String,
     pub matcher: Matcher,
 }
 
 /// Holds only for rows that carry the dimension, `NotIn` too.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Matcher {
     In(BTreeSet<String>),
     NotIn(BTreeSet<String>),
@@ -74,7 +74,7 @@ pub enum Matcher {
     Regex(String),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Measure {
     /// Sum of `pv`.
     Pv,

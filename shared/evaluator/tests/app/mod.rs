@@ -140,6 +140,7 @@ pub fn agree<'u>(
 
     let counts = bound.counts(&Control::NONE).unwrap();
     assert_eq!(counts.count, expected.members.len() as u64, "count: {why}");
+    assert_eq!(bound.count(&Control::NONE).unwrap(), counts.count, "count alone: {why}");
     assert_eq!(counts.universe, expected.universe.len() as u64, "universe: {why}");
     assert_eq!(counts.leaves.len(), expected.leaves.len(), "number of leaves: {why}");
     for (leaf, count) in bound.plan().leaves.iter().zip(&counts.leaves) {
