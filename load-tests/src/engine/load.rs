@@ -1,10 +1,17 @@
 //! Puts the set into both stores.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use muster_profile_store::{BUCKETS, EventShape, Publication, Store, bucket_of};
+use anyhow::Context;
+use muster_profile_store::{
+    BUCKETS, EventBucket, EventRow, EventShape, LabelBucket, LabelRow, LabelShape, Publication, Store, Tuple,
+    User, bucket_of,
+};
 
 use super::peer::Peer;
 use super::rules::{label_name, page_name};
@@ -24,14 +31,13 @@ impl Users {
         }
         Users(buckets)
     }
-
-    fn each(&self) -> impl Iterator<Item = u32> + '_ {
-        self.0.iter().flatten().copied()
-    }
 }
 
+/// Rows handed over at once.
+const BATCH: usize = 256;
+
 /// The decimal digits of a user id.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Text(Vec<u8>);
 
 impl Text {
@@ -78,37 +84,61 @@ fn fill_day(
     scratch: &Path,
 ) -> anyhow::Result<u64> {
     let pages: Vec<String> = (0..=PAGES as u16).map(page_name).collect();
-    let path = scratch.join("behaviour.bin");
-    let mut file = peer.is_some().then(|| File::create(&path).map(BufWriter::new)).transpose()?;
-    let (mut count, mut rows, mut text) = (0, Vec::new(), Text::default());
+    let copy = Copy::create(peer.is_some(), scratch.join("behaviour.bin"))?;
+    let count = AtomicU64::new(0);
     for event in Event::ALL {
-        let paged = event == Event::Visit;
-        let dimensions = if paged { vec!["page".to_owned()] } else { Vec::new() };
+        let dimensions = if event == Event::Visit { vec!["page".to_owned()] } else { Vec::new() };
         let shape = EventShape { event: event.name(), ds: day(n), dimensions: &dimensions, measures: &[] };
-        publication.start_event(&shape)?;
-        for user in users.each() {
-            set::rows(user, event, n, &mut rows);
-            count += rows.len() as u64;
-            let id = set::user_id(user);
-            for row in &rows {
-                let page = Some(pages[usize::from(row.page)].as_str());
-                let values: &[Option<&str>] = if paged { &[page] } else { &[] };
-                publication.event_row(text.of(id), row.pv.into(), values, &[])?;
-                if let Some(file) = &mut file {
-                    file.write_all(&[event as u8])?;
-                    file.write_all(&day(n).number().to_le_bytes())?;
-                    file.write_all(&row.page.to_le_bytes())?;
-                    file.write_all(&id.to_le_bytes())?;
-                    file.write_all(&row.pv.to_le_bytes())?;
-                }
-            }
-        }
-        publication.finish_part(0)?;
+        publication.event(&shape, 0, |bucket, out| {
+            let tuples: Vec<Tuple> = match event {
+                Event::Visit => pages.iter().map(|page| out.tuple(&[Some(page)])).collect(),
+                _ => vec![out.tuple(&[])],
+            };
+            let users = &users.0[bucket as usize];
+            count.fetch_add(fill_event(users, event, n, &tuples, out, &copy)?, Ordering::Relaxed);
+            anyhow::Ok(())
+        })?;
     }
-    if let (Some(peer), Some(mut file)) = (peer, file) {
-        file.flush()?;
+    if let (Some(peer), Some(path)) = (peer, copy.finish()?) {
         peer.load_behaviour(&path)?;
         fs::remove_file(&path)?;
+    }
+    Ok(count.into_inner())
+}
+
+/// One bucket of an event's day; gives the number of rows.
+fn fill_event(
+    users: &[u32],
+    event: Event,
+    n: usize,
+    tuples: &[Tuple],
+    out: &mut EventBucket<'_>,
+    copy: &Copy,
+) -> anyhow::Result<u64> {
+    let (mut count, mut rows) = (0, Vec::new());
+    let (mut texts, mut bytes) = (vec![Text::default(); BATCH], Vec::new());
+    for users in users.chunks(BATCH) {
+        let mut batch = Vec::with_capacity(2 * BATCH);
+        for (&user, text) in users.iter().zip(&mut texts) {
+            set::rows(user, event, n, &mut rows);
+            if rows.is_empty() {
+                continue;
+            }
+            let id = set::user_id(user);
+            let user = User::new(text.of(id));
+            for row in &rows {
+                let tuple = tuples[usize::from(row.page)];
+                batch.push(EventRow { user, tuple, pv: row.pv.into(), measures: &[] });
+                bytes.push(event as u8);
+                bytes.extend_from_slice(&day(n).number().to_le_bytes());
+                bytes.extend_from_slice(&row.page.to_le_bytes());
+                bytes.extend_from_slice(&id.to_le_bytes());
+                bytes.extend_from_slice(&row.pv.to_le_bytes());
+            }
+        }
+        count += batch.len() as u64;
+        out.add(&batch)?;
+        copy.write(&mut bytes)?;
     }
     Ok(count)
 }
@@ -120,25 +150,68 @@ fn fill_label(
     peer: Option<&mut Peer>,
     scratch: &Path,
 ) -> anyhow::Result<u64> {
-    let path = scratch.join("label.bin");
-    let mut file = peer.is_some().then(|| File::create(&path).map(BufWriter::new)).transpose()?;
-    publication.start_label(10_001 + i64::from(label.number), &label_name(label.number), day(DAYS - 1))?;
-    let (mut count, mut text) = (0, Text::default());
-    for user in users.each() {
-        let Some(tag) = label.tag(user) else { continue };
-        count += 1;
-        let id = set::user_id(user);
-        publication.label_row(text.of(id), tag.into(), "", None)?;
-        if let Some(file) = &mut file {
-            file.write_all(&tag.to_le_bytes())?;
-            file.write_all(&id.to_le_bytes())?;
-        }
-    }
-    publication.finish_part(0)?;
-    if let (Some(peer), Some(mut file)) = (peer, file) {
-        file.flush()?;
+    let copy = Copy::create(peer.is_some(), scratch.join("label.bin"))?;
+    let count = AtomicU64::new(0);
+    let shape = LabelShape {
+        label: 10_001 + i64::from(label.number),
+        name: &label_name(label.number),
+        ds: day(DAYS - 1),
+        tag_names: &HashMap::new(),
+    };
+    publication.label(&shape, 0, |bucket, out| {
+        count.fetch_add(fill_tags(&users.0[bucket as usize], label, out, &copy)?, Ordering::Relaxed);
+        anyhow::Ok(())
+    })?;
+    if let (Some(peer), Some(path)) = (peer, copy.finish()?) {
         peer.load_label(label.number, &path)?;
         fs::remove_file(&path)?;
     }
+    Ok(count.into_inner())
+}
+
+/// One bucket of a label; gives the number of rows.
+fn fill_tags(users: &[u32], label: &Label, out: &mut LabelBucket<'_>, copy: &Copy) -> anyhow::Result<u64> {
+    let mut count = 0;
+    let (mut texts, mut bytes) = (vec![Text::default(); BATCH], Vec::new());
+    for users in users.chunks(BATCH) {
+        let mut batch = Vec::with_capacity(BATCH);
+        for (&user, text) in users.iter().zip(&mut texts) {
+            let Some(tag) = label.tag(user) else { continue };
+            let id = set::user_id(user);
+            batch.push(LabelRow { user: User::new(text.of(id)), tag: tag.into(), weight: None });
+            bytes.extend_from_slice(&tag.to_le_bytes());
+            bytes.extend_from_slice(&id.to_le_bytes());
+        }
+        count += batch.len() as u64;
+        out.add(&batch)?;
+        copy.write(&mut bytes)?;
+    }
     Ok(count)
+}
+
+/// The same rows in a file for the other store, if there is one.
+struct Copy(Option<(Mutex<BufWriter<File>>, PathBuf)>);
+
+impl Copy {
+    fn create(wanted: bool, path: PathBuf) -> anyhow::Result<Copy> {
+        if !wanted {
+            return Ok(Copy(None));
+        }
+        Ok(Copy(Some((Mutex::new(BufWriter::new(File::create(&path)?)), path))))
+    }
+
+    /// Takes whole rows and empties `bytes`.
+    fn write(&self, bytes: &mut Vec<u8>) -> anyhow::Result<()> {
+        if let Some((file, _)) = &self.0 {
+            file.lock().unwrap_or_else(PoisonError::into_inner).write_all(bytes)?;
+        }
+        bytes.clear();
+        Ok(())
+    }
+
+    fn finish(self) -> anyhow::Result<Option<PathBuf>> {
+        let Some((file, path)) = self.0 else { return Ok(None) };
+        file.into_inner().ok().context("a thread panicked")?.flush()?;
+        Ok(Some(path))
+    }
 }

@@ -1,22 +1,26 @@
-//! From staged rows to published parts: one publication per app, one part after the other.
+//! From staged rows to published parts: one publication per app, one part after the other, the buckets of
+//! a part side by side.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use muster_profile_store::{EventShape, Publication, Store, StoreError};
+use muster_profile_store::{
+    EventBucket, EventRow, EventShape, LabelBucket, LabelShape, Publication, Store, StoreError, Tuple,
+};
 
 use crate::instruments;
 use crate::rows::Names;
-use crate::staging::{Staged, StagedPart, Unstage, read_key};
+use crate::staging::{PartRows, Records, Staged, StagedPart};
 
-/// How a build is watched and ended.
+/// How a build is watched and ended, on any of its threads.
 pub struct Watch<'a> {
-    pub stopped: &'a dyn Fn() -> bool,
+    pub stopped: &'a (dyn Fn() -> bool + Sync),
     /// Asked right before an app's data are shown; false ends the build without showing them.
-    pub may_publish: &'a dyn Fn() -> bool,
+    pub may_publish: &'a (dyn Fn() -> bool + Sync),
     /// Told the share of rows that are built, 0 to 1.
-    pub progress: &'a dyn Fn(f64),
+    pub progress: &'a (dyn Fn(f64) + Sync),
     /// Epoch milliseconds.
     pub now_ms: i64,
 }
@@ -31,157 +35,174 @@ pub enum BuildError {
     Stopped,
 }
 
-/// A publication, and the part in it that rows go to now.
-struct Open<'a> {
-    app: u32,
-    part: u32,
-    publication: Publication,
-    columns: Columns<'a>,
-}
+/// Rows handed to the store at once.
+const BATCH: usize = 256;
 
 /// Builds and publishes everything; each app's parts are shown at once, app by app. `shown` tells which
-/// apps were, whatever becomes of the rest.
+/// apps were, whatever becomes of the rest. Works on the threads of the rayon pool it is called in.
 pub fn build(
     store: &Store,
     staged: Staged,
     watch: &Watch<'_>,
     shown: &mut Vec<String>,
 ) -> Result<(), BuildError> {
-    let Staged { apps, parts, names, mut rows, .. } = staged;
-    let total = apps.iter().map(|app| app.rows).sum::<u64>().max(1);
-    let mut open: Option<Open<'_>> = None;
-    let mut done: u64 = 0;
-    while let Some((key, value)) = rows.next()? {
-        let (app, part) = read_key(key);
-        if open.as_ref().is_none_or(|open| (open.app, open.part) != (app, part)) {
-            let publication = match open.take() {
-                Some(before) => turn(store, before, app, &apps[app as usize].app, watch, shown)?,
-                None => store.publish(&apps[app as usize].app)?,
-            };
-            open = Some(start(publication, (app, part), &parts[part as usize], &names)?);
-        }
-        if let Some(open) = &mut open {
-            open.columns.add(&mut open.publication, value)?;
-        }
-        done += 1;
-        if done.is_multiple_of(4096) {
-            if (watch.stopped)() {
-                return Err(BuildError::Stopped);
+    let Staged { apps, parts, names, mut rows, count, .. } = staged;
+    let done = Done { watch, rows: AtomicU64::new(0), total: count.max(1) };
+    let mut open: Option<(u32, Publication)> = None;
+    while let Some(part) = rows.next_part()? {
+        let mut publication = match open.take() {
+            Some((app, publication)) if app == part.app => publication,
+            other => {
+                if let Some((_, before)) = other {
+                    show(before, watch, shown)?;
+                }
+                store.publish(&apps[part.app as usize])?
             }
-            (watch.progress)(done as f64 / total as f64);
-        }
+        };
+        build_part(&mut publication, &parts[part.part as usize], &names, &part, &done)?;
+        open = Some((part.app, publication));
     }
     match open {
-        Some(last) => show(last, watch, shown),
+        Some((_, last)) => show(last, watch, shown),
         None => Ok(()),
     }
 }
 
-/// Ends the part, and the app's publication with it when the next row is of another app.
-fn turn(
-    store: &Store,
-    mut before: Open<'_>,
-    app: u32,
-    name: &str,
-    watch: &Watch<'_>,
-    shown: &mut Vec<String>,
-) -> Result<Publication, BuildError> {
-    if before.app == app {
-        before.publication.finish_part(watch.now_ms)?;
-        return Ok(before.publication);
-    }
-    show(before, watch, shown)?;
-    Ok(store.publish(name)?)
-}
-
-fn show(mut open: Open<'_>, watch: &Watch<'_>, shown: &mut Vec<String>) -> Result<(), BuildError> {
-    open.publication.finish_part(watch.now_ms)?;
+fn show(publication: Publication, watch: &Watch<'_>, shown: &mut Vec<String>) -> Result<(), BuildError> {
     if !(watch.may_publish)() {
         return Err(BuildError::Stopped);
     }
-    let app = open.publication.manifest().app.clone();
+    let app = publication.manifest().app.clone();
     let began = Instant::now();
-    open.publication.commit(watch.now_ms)?;
+    publication.commit(watch.now_ms)?;
     instruments::published(began.elapsed());
     shown.push(app);
     Ok(())
 }
 
-fn start<'a>(
-    mut publication: Publication,
-    (app, number): (u32, u32),
-    part: &'a StagedPart,
-    names: &'a Names,
-) -> Result<Open<'a>, BuildError> {
-    let columns = match part {
-        StagedPart::Label { ds, label, name, tag_names } => {
-            publication.start_label(*label, name, *ds)?;
-            Columns::Label { tag_names }
-        }
-        StagedPart::Event { ds, event, dimensions, measures } => {
-            let named = |all: &[String], index: &usize| all[*index].clone();
-            let dimension_names: Vec<String> =
-                dimensions.iter().map(|index| named(&names.dimensions, index)).collect();
-            let measure_names: Vec<String> =
-                measures.iter().map(|index| named(&names.measures, index)).collect();
-            publication.start_event(&EventShape {
-                event,
-                ds: *ds,
-                dimensions: &dimension_names,
-                measures: &measure_names,
-            })?;
-            let numbered = |indexes: &std::collections::BTreeSet<usize>| {
-                indexes.iter().enumerate().map(|(number, &index)| (index as u32, number)).collect()
-            };
-            Columns::Event {
-                dimensions: numbered(dimensions),
-                measures: numbered(measures),
-                sums: Vec::new(),
-            }
-        }
-    };
-    Ok(Open { app, part: number, publication, columns })
+/// Counts the rows that are built.
+struct Done<'a> {
+    watch: &'a Watch<'a>,
+    rows: AtomicU64,
+    total: u64,
 }
 
-/// How the rows of the open part are read.
-enum Columns<'a> {
-    Label {
-        tag_names: &'a HashMap<i64, String>,
-    },
-    /// From an index of the file's columns to the number in the part.
-    Event {
-        dimensions: HashMap<u32, usize>,
-        measures: HashMap<u32, usize>,
-        sums: Vec<i64>,
-    },
-}
-
-impl Columns<'_> {
-    fn add(&mut self, publication: &mut Publication, value: &[u8]) -> Result<(), BuildError> {
-        let mut row = Unstage(value);
-        let user = row.text()?;
-        let number = row.i64()?;
-        match self {
-            Columns::Label { tag_names } => {
-                let weight = if row.is_empty() { None } else { Some(row.i64()?) };
-                let name = tag_names.get(&number).map_or("", String::as_str);
-                publication.label_row(user.as_bytes(), number, name, weight)?;
+impl Done<'_> {
+    fn add(&self, rows: usize) -> Result<(), BuildError> {
+        let before = self.rows.fetch_add(rows as u64, Ordering::Relaxed);
+        let after = before + rows as u64;
+        if before / 4096 != after / 4096 {
+            if (self.watch.stopped)() {
+                return Err(BuildError::Stopped);
             }
-            Columns::Event { dimensions, measures, sums } => {
-                let mut values = vec![None; dimensions.len()];
-                for _ in 0..row.u32()? {
-                    let index = row.u32()?;
-                    values[dimensions[&index]] = Some(row.text()?);
-                }
-                sums.clear();
-                sums.resize(measures.len(), 0);
-                while !row.is_empty() {
-                    let index = row.u32()?;
-                    sums[measures[&index]] = row.i64()?;
-                }
-                publication.event_row(user.as_bytes(), number, &values, sums)?;
-            }
+            (self.watch.progress)(after as f64 / self.total as f64);
         }
         Ok(())
+    }
+}
+
+fn build_part(
+    publication: &mut Publication,
+    part: &StagedPart,
+    names: &Names,
+    rows: &PartRows<'_>,
+    done: &Done<'_>,
+) -> Result<(), BuildError> {
+    let now_ms = done.watch.now_ms;
+    match part {
+        StagedPart::Label { ds, label, name, tag_names } => {
+            let shape = LabelShape { label: *label, name, ds: *ds, tag_names };
+            publication.label(&shape, now_ms, |bucket, out| {
+                rows.bucket(bucket, |bytes| add_labels(bytes, out, done))
+            })
+        }
+        StagedPart::Event { ds, event, dimensions, measures } => {
+            let named = |all: &[String], some: &BTreeSet<usize>| -> Vec<String> {
+                some.iter().map(|&index| all[index].clone()).collect()
+            };
+            let (dimension_names, measure_names) =
+                (named(&names.dimensions, dimensions), named(&names.measures, measures));
+            let shape = EventShape { event, ds: *ds, dimensions: &dimension_names, measures: &measure_names };
+            publication.event(&shape, now_ms, |bucket, out| {
+                let mut columns = Columns::new(dimensions, measures);
+                rows.bucket(bucket, |bytes| columns.add(bytes, out, done))
+            })
+        }
+    }
+}
+
+fn add_labels(bytes: &[u8], out: &mut LabelBucket<'_>, done: &Done<'_>) -> Result<(), BuildError> {
+    let mut records = Records(bytes);
+    let mut batch = Vec::with_capacity(BATCH);
+    while !records.is_empty() {
+        batch.clear();
+        while batch.len() < BATCH && !records.is_empty() {
+            batch.push(records.label()?);
+        }
+        out.add(&batch)?;
+        done.add(batch.len())?;
+    }
+    Ok(())
+}
+
+/// How the rows of an event are read: from an index of the file's columns to the number in the part.
+struct Columns {
+    dimensions: HashMap<u32, usize>,
+    measures: HashMap<u32, usize>,
+    /// By the bytes of the dimensions in a row.
+    tuples: HashMap<Box<[u8]>, Tuple>,
+}
+
+impl Columns {
+    fn new(dimensions: &BTreeSet<usize>, measures: &BTreeSet<usize>) -> Columns {
+        let numbered = |indexes: &BTreeSet<usize>| {
+            indexes.iter().enumerate().map(|(number, &index)| (index as u32, number)).collect()
+        };
+        Columns { dimensions: numbered(dimensions), measures: numbered(measures), tuples: HashMap::new() }
+    }
+
+    fn add(&mut self, bytes: &[u8], out: &mut EventBucket<'_>, done: &Done<'_>) -> Result<(), BuildError> {
+        let mut records = Records(bytes);
+        let stride = self.measures.len();
+        let mut sums = Vec::new();
+        while !records.is_empty() {
+            let mut heads = Vec::with_capacity(BATCH);
+            sums.clear();
+            while heads.len() < BATCH && !records.is_empty() {
+                let (user, pv) = (records.user()?, records.number()?);
+                let tuple = self.tuple(records.dimensions()?, out)?;
+                heads.push((user, pv as i64, tuple));
+                let row = sums.len();
+                sums.resize(row + stride, 0);
+                for _ in 0..records.number()? {
+                    let (index, number) = records.measure()?;
+                    sums[row + self.measures[&index]] = number;
+                }
+            }
+            let rows = heads.iter().enumerate().map(|(row, &(user, pv, tuple))| EventRow {
+                user,
+                tuple,
+                pv,
+                measures: &sums[row * stride..(row + 1) * stride],
+            });
+            out.add(&rows.collect::<Vec<_>>())?;
+            done.add(heads.len())?;
+        }
+        Ok(())
+    }
+
+    fn tuple(&mut self, bytes: &[u8], out: &mut EventBucket<'_>) -> Result<Tuple, BuildError> {
+        if let Some(&tuple) = self.tuples.get(bytes) {
+            return Ok(tuple);
+        }
+        let mut values = vec![None; self.dimensions.len()];
+        let mut read = Records(bytes);
+        while !read.is_empty() {
+            let (index, text) = read.dimension()?;
+            values[self.dimensions[&index]] = Some(text);
+        }
+        let tuple = out.tuple(&values);
+        self.tuples.insert(bytes.into(), tuple);
+        Ok(tuple)
     }
 }

@@ -1,11 +1,14 @@
-//! Readers of what comes in: CSV, Parquet and NDJSON in, rows out, one at a time and in flat memory.
+//! Readers of what comes in: CSV, Parquet and NDJSON in, rows out, in flat memory. CSV and Parquet are read
+//! on all cores, piece by piece.
 //! Every format hands the same text cells to the same checks, so a row means the same in all of them.
 
 mod checks;
 mod columns;
 mod csv;
+mod in_order;
 mod json;
 mod ndjson;
+mod one_by_one;
 mod parquet;
 mod source;
 mod target;
@@ -19,7 +22,8 @@ use std::sync::atomic::AtomicU64;
 
 use muster_days::Tz;
 
-use crate::rows::{BehaviorSink, LabelSink};
+use crate::rows::{BehaviorSink, LabelSink, Pieces, Refuse};
+use one_by_one::OneByOne;
 use target::{BehaviorTarget, LabelTarget};
 
 /// What the rows of a file are.
@@ -108,11 +112,11 @@ pub struct Source<'a> {
 #[derive(Clone, Copy)]
 pub struct Intake<'a> {
     /// Which apps the caller may import; a row of another app is refused.
-    pub allowed: &'a dyn Fn(&str) -> bool,
+    pub allowed: &'a (dyn Fn(&str) -> bool + Sync),
     /// The zone an app counts its days in; asked for events only.
-    pub zone_of: &'a dyn Fn(&str) -> Tz,
+    pub zone_of: &'a (dyn Fn(&str) -> Tz + Sync),
     /// Asked every few thousand rows; the reading ends with [`ReadError::Stopped`] once it says yes.
-    pub stopped: &'a dyn Fn() -> bool,
+    pub stopped: &'a (dyn Fn() -> bool + Sync),
     /// Bytes of the source file (compressed, if it is) that were read so far.
     pub consumed: &'a AtomicU64,
     /// An existing folder for a temporary copy, needed by a Parquet file inside gzip only.
@@ -166,43 +170,101 @@ impl ReadError {
 }
 
 /// Reads a labels file to its end.
-pub fn read_labels(
+pub fn read_labels<P: Pieces<Piece: LabelSink>>(
     source: &Source<'_>,
     intake: &Intake<'_>,
-    sink: &mut impl LabelSink,
+    pieces: &mut P,
 ) -> Result<Counts, ReadError> {
-    let mut target = LabelTarget::new(intake, sink);
+    let start = pieces.start();
     match source.format {
-        Format::Csv => csv::read(source, intake, &mut target)?,
-        Format::Parquet => parquet::read(source, intake, &mut target)?,
-        Format::Ndjson => ndjson::read(source, intake, ndjson::Layout::Flat, &mut target)?,
+        Format::Csv => csv::read(source, intake, pieces, |header, text| {
+            whole(start(), |piece| {
+                let mut target = LabelTarget::new(intake, piece);
+                csv::records(header, text, &mut target)?;
+                Ok(target.counts())
+            })
+        }),
+        Format::Parquet => parquet::read(source, intake, pieces, |batch| {
+            whole(start(), |piece| {
+                let mut target = LabelTarget::new(intake, piece);
+                parquet::rows(batch, &mut target)?;
+                Ok(target.counts())
+            })
+        }),
+        Format::Ndjson => {
+            let mut sink = OneByOne::new(pieces);
+            let mut target = LabelTarget::new(intake, &mut sink);
+            ndjson::read(source, intake, ndjson::Layout::Flat, &mut target)?;
+            let counts = target.counts();
+            sink.finish().map_err(ReadError::Sink)?;
+            Ok(counts)
+        }
     }
-    Ok(target.counts())
 }
 
 /// Reads a behaviour file to its end.
-pub fn read_behavior(
+pub fn read_behavior<P: Pieces<Piece: BehaviorSink>>(
     source: &Source<'_>,
     intake: &Intake<'_>,
-    sink: &mut impl BehaviorSink,
+    pieces: &mut P,
 ) -> Result<Counts, ReadError> {
-    let mut target = BehaviorTarget::new(intake, sink);
+    let start = pieces.start();
     match source.format {
-        Format::Csv => csv::read(source, intake, &mut target)?,
-        Format::Parquet => parquet::read(source, intake, &mut target)?,
-        Format::Ndjson => ndjson::read(source, intake, ndjson::Layout::Flat, &mut target)?,
+        Format::Csv => csv::read(source, intake, pieces, |header, text| {
+            whole(start(), |piece| {
+                let mut target = BehaviorTarget::new(intake, piece);
+                csv::records(header, text, &mut target)?;
+                Ok(target.counts())
+            })
+        }),
+        Format::Parquet => parquet::read(source, intake, pieces, |batch| {
+            whole(start(), |piece| {
+                let mut target = BehaviorTarget::new(intake, piece);
+                parquet::rows(batch, &mut target)?;
+                Ok(target.counts())
+            })
+        }),
+        Format::Ndjson => read_objects(source, intake, ndjson::Layout::Flat, pieces),
     }
-    Ok(target.counts())
 }
 
 /// Reads a file of custom events to its end: each becomes a behaviour row with a pv of 1.
-pub fn read_events(
+pub fn read_events<P: Pieces<Piece: BehaviorSink>>(
     source: &Source<'_>,
     intake: &Intake<'_>,
-    sink: &mut impl BehaviorSink,
+    pieces: &mut P,
 ) -> Result<Counts, ReadError> {
     source.format.check(Kind::Events)?;
-    let mut target = BehaviorTarget::new(intake, sink);
-    ndjson::read(source, intake, ndjson::Layout::Event, &mut target)?;
-    Ok(target.counts())
+    read_objects(source, intake, ndjson::Layout::Event, pieces)
+}
+
+fn read_objects<P: Pieces<Piece: BehaviorSink>>(
+    source: &Source<'_>,
+    intake: &Intake<'_>,
+    layout: ndjson::Layout,
+    pieces: &mut P,
+) -> Result<Counts, ReadError> {
+    let mut sink = OneByOne::new(pieces);
+    let mut target = BehaviorTarget::new(intake, &mut sink);
+    ndjson::read(source, intake, layout, &mut target)?;
+    let counts = target.counts();
+    sink.finish().map_err(ReadError::Sink)?;
+    Ok(counts)
+}
+
+/// The piece with all of its rows.
+fn whole<S: Refuse>(
+    mut piece: S,
+    fill: impl FnOnce(&mut S) -> Result<Counts, ReadError>,
+) -> Result<(S, Counts), ReadError> {
+    let counts = fill(&mut piece)?;
+    piece.end();
+    Ok((piece, counts))
+}
+
+impl Counts {
+    fn add(&mut self, piece: Counts) {
+        self.read += piece.read;
+        self.rejected += piece.rejected;
+    }
 }

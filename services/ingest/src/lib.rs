@@ -1,6 +1,6 @@
 //! The ingest service: files come in, validated rows go on, data days are published.
 //!
-//! An upload is stored and becomes a job; the job reads it ([`formats`]), stages its rows sorted by part
+//! An upload is stored and becomes a job; the job reads it ([`formats`]), stages its rows by part and bucket
 //! ([`staging`]), and builds and publishes the parts ([`build`]). It owns the profile store's data files
 //! and one folder per import.
 
@@ -14,7 +14,6 @@ pub mod rejects;
 mod routes;
 pub mod rows;
 mod settings;
-pub mod sorter;
 pub mod staging;
 
 use std::sync::Arc;

@@ -68,6 +68,9 @@ pub struct BadRow<'a> {
 /// Takes the bad rows. An error stops the reading.
 pub trait Refuse {
     fn refuse(&mut self, bad: &BadRow<'_>) -> io::Result<()>;
+
+    /// There are no more rows for this sink.
+    fn end(&mut self) {}
 }
 
 /// Takes the rows of a labels file. `line` is counted as in [`BadRow::line`].
@@ -78,4 +81,16 @@ pub trait LabelSink: Refuse {
 /// Takes the rows of a behaviour or events file. `line` is counted as in [`BadRow::line`].
 pub trait BehaviorSink: Refuse {
     fn behavior(&mut self, line: u64, row: &BehaviorRow<'_>) -> io::Result<()>;
+}
+
+/// Takes a whole file in pieces, which may be filled side by side, on any threads.
+pub trait Pieces {
+    /// A sink for some rows that follow each other.
+    type Piece: Refuse + Send;
+
+    /// What makes empty pieces.
+    fn start(&self) -> impl Fn() -> Self::Piece + Sync + use<Self>;
+
+    /// Pieces come in the order of the file, each after its end.
+    fn take(&mut self, piece: Self::Piece) -> io::Result<()>;
 }

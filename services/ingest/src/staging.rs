@@ -1,24 +1,25 @@
-//! Staging: validated rows on their way into the store, sorted by app, part and bucket with bounded
-//! memory, so that each part can be built bucket by bucket.
+//! Staging: validated rows on their way into the store, by app, part and bucket and with bounded memory,
+//! so that each part can be built bucket by bucket.
+
+mod piece;
+mod record;
+mod store;
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
+use std::path::Path;
 
 use muster_days::Ds;
-use muster_profile_store::{BUCKETS, Store, StoreError, bucket_of};
+use muster_profile_store::{Store, StoreError};
+
+pub use piece::Piece;
+use piece::{Of, OwnedBad};
+pub use record::Records;
+use store::RowStore;
+pub use store::{PartRows, StagedRows};
 
 use crate::rejects::RejectReport;
-use crate::rows::{BadRow, BehaviorRow, BehaviorSink, LabelRow, LabelSink, Names, Refuse};
-use crate::sorter::{Sorted, Sorter};
-
-/// An app that the file has rows of.
-pub struct StagedApp {
-    pub app: String,
-    pub rows: u64,
-    buckets: u32,
-    /// Label names in use: the store's and the file's.
-    label_names: HashMap<String, i64>,
-}
+use crate::rows::{BadRow, Names, Pieces};
 
 /// What is published whole: a label or an event on one day.
 pub enum StagedPart {
@@ -26,55 +27,61 @@ pub enum StagedPart {
     Event { ds: Ds, event: String, dimensions: BTreeSet<usize>, measures: BTreeSet<usize> },
 }
 
-/// Numbers of the parts, found without making a key that owns its text.
-#[derive(Default)]
-struct PartNumbers {
-    labels: HashMap<(u32, Ds, i64), u32>,
-    events: HashMap<(u32, Ds), HashMap<String, u32>>,
-}
-
-/// The sink of the readers.
+/// Takes what the readers read, piece by piece.
 pub struct Staging<'a> {
     store: &'a Store,
-    sorter: Sorter,
+    rows: RowStore,
     rejects: RejectReport,
+    count: u64,
+    apps: Vec<String>,
     app_numbers: HashMap<String, u32>,
-    apps: Vec<StagedApp>,
-    part_numbers: PartNumbers,
+    /// By app: label names in use, the store's and the file's.
+    label_names: Vec<HashMap<String, i64>>,
     parts: Vec<StagedPart>,
+    label_numbers: HashMap<(u32, Ds, i64), u32>,
+    event_numbers: HashMap<(u32, Ds, String), u32>,
     names: Names,
-    /// Reused from row to row.
-    value: Vec<u8>,
 }
 
 /// Everything that was staged, ready to be built.
 pub struct Staged {
-    pub apps: Vec<StagedApp>,
+    pub apps: Vec<String>,
     pub parts: Vec<StagedPart>,
     pub names: Names,
-    pub rows: Sorted,
+    pub rows: StagedRows,
+    pub count: u64,
     pub rejected: u64,
 }
 
 impl<'a> Staging<'a> {
-    pub fn new(store: &'a Store, sorter: Sorter, rejects: RejectReport) -> Staging<'a> {
+    /// Rows beyond about `memory` bytes are spilled to the folder `spill`.
+    pub fn new(store: &'a Store, spill: &Path, memory: usize, rejects: RejectReport) -> Staging<'a> {
         Staging {
             store,
-            sorter,
+            rows: RowStore::new(spill, memory),
             rejects,
-            app_numbers: HashMap::new(),
+            count: 0,
             apps: Vec::new(),
-            part_numbers: PartNumbers::default(),
+            app_numbers: HashMap::new(),
+            label_names: Vec::new(),
             parts: Vec::new(),
+            label_numbers: HashMap::new(),
+            event_numbers: HashMap::new(),
             names: Names::default(),
-            value: Vec::new(),
         }
     }
 
     pub fn finish(self) -> io::Result<Staged> {
         let rejected = self.rejects.finish()?;
-        let rows = self.sorter.finish()?;
-        Ok(Staged { apps: self.apps, parts: self.parts, names: self.names, rows, rejected })
+        let rows = self.rows.finish();
+        Ok(Staged {
+            apps: self.apps,
+            parts: self.parts,
+            names: self.names,
+            rows,
+            count: self.count,
+            rejected,
+        })
     }
 
     fn app(&mut self, app: &str) -> io::Result<u32> {
@@ -82,170 +89,120 @@ impl<'a> Staging<'a> {
             return Ok(number);
         }
         let published = self.store.snapshot(app).map_err(store_failed)?;
-        let manifest = published.as_ref().map(|snapshot| snapshot.manifest());
-        let labels = manifest.into_iter().flat_map(|manifest| &manifest.labels);
-        let staged = StagedApp {
-            app: app.to_owned(),
-            rows: 0,
-            buckets: manifest.map_or(BUCKETS, |manifest| manifest.buckets),
-            label_names: labels.map(|(&id, entry)| (entry.name.clone(), id)).collect(),
-        };
+        let labels = published.iter().flat_map(|snapshot| &snapshot.manifest().labels);
+        self.label_names.push(labels.map(|(&id, entry)| (entry.name.clone(), id)).collect());
         let number = self.apps.len() as u32;
         self.app_numbers.insert(app.to_owned(), number);
-        self.apps.push(staged);
+        self.apps.push(app.to_owned());
         Ok(number)
     }
 
     fn label_part(&mut self, app: u32, ds: Ds, label: i64) -> u32 {
-        let parts = &mut self.parts;
-        *self.part_numbers.labels.entry((app, ds, label)).or_insert_with(|| {
-            parts.push(StagedPart::Label { ds, label, name: String::new(), tag_names: HashMap::new() });
-            parts.len() as u32 - 1
+        *self.label_numbers.entry((app, ds, label)).or_insert_with(|| {
+            let (name, tag_names) = (String::new(), HashMap::new());
+            self.parts.push(StagedPart::Label { ds, label, name, tag_names });
+            self.parts.len() as u32 - 1
         })
     }
 
     fn event_part(&mut self, app: u32, ds: Ds, event: &str) -> u32 {
-        let numbers = self.part_numbers.events.entry((app, ds)).or_default();
-        if let Some(&number) = numbers.get(event) {
-            return number;
-        }
-        let number = self.parts.len() as u32;
-        numbers.insert(event.to_owned(), number);
-        let (dimensions, measures) = (BTreeSet::new(), BTreeSet::new());
-        self.parts.push(StagedPart::Event { ds, event: event.to_owned(), dimensions, measures });
-        number
+        *self.event_numbers.entry((app, ds, event.to_owned())).or_insert_with(|| {
+            let (dimensions, measures) = (BTreeSet::new(), BTreeSet::new());
+            self.parts.push(StagedPart::Event { ds, event: event.to_owned(), dimensions, measures });
+            self.parts.len() as u32 - 1
+        })
     }
 
-    /// Hands the row in `value` to the sorter.
-    fn push(&mut self, app: u32, part: u32, user: &str) -> io::Result<()> {
-        let staged = &mut self.apps[app as usize];
-        staged.rows += 1;
-        let bucket = bucket_of(user.as_bytes(), staged.buckets);
-        let mut key = [0; 12];
-        for (bytes, number) in key.chunks_exact_mut(4).zip([app, part, bucket]) {
-            bytes.copy_from_slice(&number.to_be_bytes());
+    /// The id that the label name belongs to in the app: the first to come with it.
+    fn name_owner(&mut self, app: u32, name: &str, id: i64) -> i64 {
+        let names = &mut self.label_names[app as usize];
+        names.get(name).copied().unwrap_or_else(|| {
+            names.insert(name.to_owned(), id);
+            id
+        })
+    }
+
+    /// By part of the piece: app and number in staging, None when its rows are refused, which is noted in
+    /// `bad`.
+    fn numbers(&mut self, piece: &Piece<'_>, bad: &mut Vec<OwnedBad>) -> io::Result<Vec<Option<(u32, u32)>>> {
+        let apps = piece.apps.iter().map(|app| self.app(&app.app)).collect::<io::Result<Vec<u32>>>()?;
+        let mut numbers = Vec::with_capacity(piece.parts.len());
+        for (part, own) in piece.parts.iter().zip(0..) {
+            let app = apps[part.app as usize];
+            let number = match &part.of {
+                Of::Event { name, .. } => self.event_part(app, part.ds, name),
+                Of::Label { id, name } => match self.name_owner(app, name, *id) {
+                    owner if owner == *id => self.label_part(app, part.ds, *id),
+                    owner => {
+                        let reason = &format!("the label with the id {owner} has this name already");
+                        let refused = |line| BadRow { line, column: "label_name", reason, value: name };
+                        bad.extend(piece.lines(own).into_iter().map(|line| OwnedBad::new(&refused(line))));
+                        numbers.push(None);
+                        continue;
+                    }
+                },
+            };
+            numbers.push(Some((app, number)));
         }
-        self.sorter.push(&key, &self.value)
+        Ok(numbers)
+    }
+
+    /// What the rows of a part name; of several names for one label or tag the last one stays.
+    fn take_names(&mut self, piece: &mut Piece<'_>, numbers: &[Option<(u32, u32)>]) {
+        let mut parts: Vec<_> = piece.parts.drain(..).zip(numbers).collect();
+        parts.sort_by_key(|(part, _)| part.last);
+        for (part, number) in parts {
+            let Some((_, number)) = *number else { continue };
+            match (&mut self.parts[number as usize], part.of) {
+                (StagedPart::Label { name, .. }, Of::Label { name: last, .. }) => *name = last,
+                (
+                    StagedPart::Event { dimensions, measures, .. },
+                    Of::Event { dimensions: d, measures: m, .. },
+                ) => {
+                    dimensions.extend((0..d.len()).filter(|&index| d[index]));
+                    measures.extend((0..m.len()).filter(|&index| m[index]));
+                }
+                _ => unreachable!("a part is of the kind that it was numbered as"),
+            }
+        }
+        piece.tags.sort_by_key(|tag| tag.last);
+        for tag in piece.tags.drain(..) {
+            let Some((_, number)) = numbers[tag.part as usize] else { continue };
+            if let StagedPart::Label { tag_names, .. } = &mut self.parts[number as usize] {
+                tag_names.insert(tag.tag, tag.name);
+            }
+        }
+        // Those of a later piece begin with those of an earlier one.
+        if self.names.dimensions.len() < piece.names.dimensions.len() {
+            self.names.dimensions = std::mem::take(&mut piece.names.dimensions);
+        }
+        if self.names.measures.len() < piece.names.measures.len() {
+            self.names.measures = std::mem::take(&mut piece.names.measures);
+        }
     }
 }
 
-/// App and part number of a staged row's key.
-pub fn read_key(key: &[u8]) -> (u32, u32) {
-    let number = |at: usize| u32::from_be_bytes(key[at..at + 4].try_into().expect("keys have twelve bytes"));
-    (number(0), number(4))
+impl<'a> Pieces for Staging<'a> {
+    type Piece = Piece<'a>;
+
+    fn start(&self) -> impl Fn() -> Piece<'a> + Sync + use<'a> {
+        let store = self.store;
+        move || Piece::new(store)
+    }
+
+    fn take(&mut self, mut piece: Piece<'a>) -> io::Result<()> {
+        let mut bad = std::mem::take(&mut piece.bad);
+        let refused = bad.len();
+        let numbers = self.numbers(&piece, &mut bad)?;
+        self.count += (piece.count() - (bad.len() - refused)) as u64;
+        bad.sort_by_key(|bad| bad.line);
+        bad.iter().try_for_each(|bad| self.rejects.write(&bad.borrowed()))?;
+        self.take_names(&mut piece, &numbers);
+        let (bytes, segments) = piece.into_rows(&numbers);
+        self.rows.push(bytes, segments)
+    }
 }
 
 fn store_failed(error: StoreError) -> io::Error {
     io::Error::other(error)
-}
-
-impl Refuse for Staging<'_> {
-    fn refuse(&mut self, bad: &BadRow<'_>) -> io::Result<()> {
-        self.rejects.write(bad)
-    }
-}
-
-impl LabelSink for Staging<'_> {
-    fn label(&mut self, line: u64, row: &LabelRow<'_>) -> io::Result<()> {
-        let app = self.app(row.app)?;
-        let names = &mut self.apps[app as usize].label_names;
-        match names.get(row.label_name) {
-            Some(&id) if id != row.label_id => {
-                let reason = format!("the label with the id {id} has this name already");
-                let value = row.label_name;
-                return self.refuse(&BadRow { line, column: "label_name", reason: &reason, value });
-            }
-            Some(_) => {}
-            None => _ = names.insert(row.label_name.to_owned(), row.label_id),
-        }
-        let part = self.label_part(app, row.ds, row.label_id);
-        // Names are for people, codes decide: of several names for one code the last one stays.
-        if let StagedPart::Label { name, tag_names, .. } = &mut self.parts[part as usize] {
-            if name != row.label_name {
-                *name = row.label_name.to_owned();
-            }
-            match tag_names.get_mut(&row.tag_id) {
-                Some(name) if name == row.tag_name => {}
-                Some(name) => *name = row.tag_name.to_owned(),
-                None => _ = tag_names.insert(row.tag_id, row.tag_name.to_owned()),
-            }
-        }
-        self.value.clear();
-        put_text(&mut self.value, row.user);
-        self.value.extend_from_slice(&row.tag_id.to_le_bytes());
-        if let Some(weight) = row.weight {
-            self.value.extend_from_slice(&weight.to_le_bytes());
-        }
-        self.push(app, part, row.user)
-    }
-}
-
-impl BehaviorSink for Staging<'_> {
-    fn behavior(&mut self, _line: u64, row: &BehaviorRow<'_>) -> io::Result<()> {
-        let app = self.app(row.app)?;
-        let part = self.event_part(app, row.ds, row.event);
-        if let StagedPart::Event { dimensions, measures, .. } = &mut self.parts[part as usize] {
-            dimensions.extend(row.dimensions.iter().map(|&(index, _)| index));
-            measures.extend(row.measures.iter().map(|&(index, _)| index));
-        }
-        // A file without a header names its columns as they come.
-        if self.names.dimensions.len() < row.names.dimensions.len() {
-            self.names.dimensions.clone_from(&row.names.dimensions);
-        }
-        if self.names.measures.len() < row.names.measures.len() {
-            self.names.measures.clone_from(&row.names.measures);
-        }
-        self.value.clear();
-        put_text(&mut self.value, row.user);
-        self.value.extend_from_slice(&row.pv.to_le_bytes());
-        self.value.extend_from_slice(&(row.dimensions.len() as u32).to_le_bytes());
-        for &(index, text) in row.dimensions {
-            self.value.extend_from_slice(&(index as u32).to_le_bytes());
-            put_text(&mut self.value, text);
-        }
-        for &(index, number) in row.measures {
-            self.value.extend_from_slice(&(index as u32).to_le_bytes());
-            self.value.extend_from_slice(&number.to_le_bytes());
-        }
-        self.push(app, part, row.user)
-    }
-}
-
-fn put_text(out: &mut Vec<u8>, text: &str) {
-    out.extend_from_slice(&(text.len() as u32).to_le_bytes());
-    out.extend_from_slice(text.as_bytes());
-}
-
-/// Reads a staged row's value from its start to its end.
-pub struct Unstage<'a>(pub &'a [u8]);
-
-impl<'a> Unstage<'a> {
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub fn text(&mut self) -> io::Result<&'a str> {
-        let length = self.u32()? as usize;
-        let (text, rest) = self.0.split_at_checked(length).ok_or_else(torn)?;
-        self.0 = rest;
-        std::str::from_utf8(text).map_err(|_| torn())
-    }
-
-    pub fn u32(&mut self) -> io::Result<u32> {
-        self.take().map(u32::from_le_bytes)
-    }
-
-    pub fn i64(&mut self) -> io::Result<i64> {
-        self.take().map(i64::from_le_bytes)
-    }
-
-    fn take<const N: usize>(&mut self) -> io::Result<[u8; N]> {
-        let (bytes, rest) = self.0.split_first_chunk().ok_or_else(torn)?;
-        self.0 = rest;
-        Ok(*bytes)
-    }
-}
-
-fn torn() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "a staged row is torn")
 }

@@ -15,7 +15,7 @@ pub(super) type Reason = Cow<'static, str>;
 
 /// The checks of one file; remembers the last day and app, which rarely change from row to row.
 pub(super) struct Checks<'a> {
-    allowed: &'a dyn Fn(&str) -> bool,
+    allowed: &'a (dyn Fn(&str) -> bool + Sync),
     last_ds: Option<([u8; 8], Ds)>,
     last_app: String,
 }
@@ -101,7 +101,9 @@ pub(super) fn pv(text: &str) -> Result<u64, Reason> {
 fn short_text(text: &str, longest: usize) -> Result<(), Reason> {
     filled(text)?;
     within(text, longest)?;
-    if text.chars().any(char::is_control) {
+    // Mostly plain ASCII, which is told at once.
+    let plain = text.bytes().fold(true, |plain, byte| plain & (b' '..=b'~').contains(&byte));
+    if !plain && text.chars().any(char::is_control) {
         return Err(Cow::Borrowed("holds a control character"));
     }
     Ok(())

@@ -6,21 +6,90 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::columns::check_count;
+use super::in_order::in_order;
 use super::source::open;
 use super::target::{Record, Target};
 use super::text::{LineEnd, MAX_RECORD, Text, trim_end};
-use super::{Intake, ReadError, Source};
+use super::{Counts, Intake, ReadError, Source};
+use crate::rows::Pieces;
 
-/// Reads the file and hands each record to the target.
-pub(super) fn read(
+/// Bytes of a piece: some ten thousand rows.
+const PIECE: usize = 1 << 20;
+
+/// Cuts the file into pieces of whole records, which `read_piece` turns into rows side by side.
+pub(super) fn read<P: Pieces>(
     source: &Source<'_>,
     intake: &Intake<'_>,
-    target: &mut impl Target,
-) -> Result<(), ReadError> {
+    pieces: &mut P,
+    read_piece: impl Fn(&[String], Text<'static>) -> Result<(P::Piece, Counts), ReadError> + Sync,
+) -> Result<Counts, ReadError> {
     let mut text = Text::new(open(source, intake)?, intake)?;
     let mut fields = Fields::default();
     let header = read_header(&mut text, &mut fields)?;
-    target.header(&header)?;
+    let mut counts = Counts::default();
+    // One at least, for what is wrong with a header.
+    let mut begun = false;
+    in_order(
+        || {
+            let line = text.line();
+            let records = next_records(&mut text, &mut fields)?;
+            let some = !records.is_empty() || !std::mem::replace(&mut begun, true);
+            Ok(some.then_some((records, line)))
+        },
+        |(records, line)| read_piece(&header, Text::of_records(records, line)),
+        |(piece, read)| {
+            counts.add(read);
+            pieces.take(piece).map_err(ReadError::Sink)
+        },
+    )?;
+    Ok(counts)
+}
+
+/// Whole records, about [`PIECE`] bytes of them; none at the end of the text.
+fn next_records(text: &mut Text<'_>, fields: &mut Fields) -> Result<Vec<u8>, ReadError> {
+    let mut records = Vec::with_capacity(PIECE + PIECE / 4);
+    while records.len() < PIECE {
+        let window = text.window();
+        let window = &window[..window.len().min(PIECE)];
+        let plain = &window[..memchr::memchr(b'"', window).unwrap_or(window.len())];
+        if let Some(last) = memchr::memrchr(b'\n', plain) {
+            // Without quotes a line is a record.
+            let lines = memchr::memchr_iter(b'\n', &plain[..=last]).count() as u64;
+            records.extend_from_slice(&plain[..=last]);
+            text.advance(last + 1, lines);
+            continue;
+        }
+        let (len, lines) = match next_extent(text)? {
+            None => break,
+            Some(Extent::Record { len, lines }) => (len, lines),
+            Some(Extent::TooLong) => {
+                // As much of it as shows that it is too long.
+                records.extend_from_slice(text.bytes(MAX_RECORD + 1));
+                records.push(b'\n');
+                text.skip_line()?;
+                continue;
+            }
+        };
+        let record = text.bytes(len);
+        // A record that breaks the rules costs its first line only: what follows is read anew.
+        let (len, lines) = match lines > 1 && fields.split(trim_end(record)).is_err() {
+            true => (memchr::memchr(b'\n', record).map_or(len, |end| end + 1), 1),
+            false => (len, lines),
+        };
+        records.extend_from_slice(text.bytes(len));
+        text.advance(len, lines);
+    }
+    Ok(records)
+}
+
+/// Hands each record of a piece to the target.
+pub(super) fn records(
+    header: &[String],
+    mut text: Text<'_>,
+    target: &mut impl Target,
+) -> Result<(), ReadError> {
+    target.header(header)?;
+    let mut fields = Fields::default();
     while let Some(extent) = next_extent(&mut text)? {
         let line = text.line();
         let (len, lines) = match extent {
@@ -46,7 +115,7 @@ pub(super) fn read(
             text.skip_line()?;
             continue;
         }
-        hand_on(&fields, record, line, &header, target)?;
+        hand_on(&fields, record, line, header, target)?;
         text.advance(len, lines);
     }
     Ok(())

@@ -8,24 +8,35 @@ use std::sync::atomic::Ordering;
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, RecordBatch, StringArray};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Date32Type, Field};
+use arrow::datatypes::{DataType, Date32Type, Field, Schema};
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 
 use super::columns::check_count;
+use super::in_order::in_order;
 use super::source::open_seekable;
 use super::target::{Record, Target};
-use super::{Intake, ReadError, Source};
+use super::{Counts, Intake, ReadError, Source};
+use crate::rows::Pieces;
 
 const MAX_BATCH_ROWS: usize = 8192;
 /// A batch of wide rows is made shorter, to about this many bytes.
 const BATCH_BYTES: i64 = 32 << 20;
 
-/// Reads the file and hands each row to the target.
-pub(super) fn read(
+/// Some rows of the file, decoded.
+pub(super) struct Batch<'a> {
+    batch: RecordBatch,
+    names: &'a [String],
+    /// Rows of the file before these.
+    before: u64,
+}
+
+/// Decodes the file batch by batch; `read_batch` turns these into rows side by side.
+pub(super) fn read<P: Pieces>(
     source: &Source<'_>,
     intake: &Intake<'_>,
-    target: &mut impl Target,
-) -> Result<(), ReadError> {
+    pieces: &mut P,
+    read_batch: impl Fn(Batch<'_>) -> Result<(P::Piece, Counts), ReadError> + Sync,
+) -> Result<Counts, ReadError> {
     let (file, _copy) = open_seekable(source, intake)?;
     let bytes = std::fs::metadata(source.path).map_err(ReadError::Io)?.len();
     // What Arrow writers add about dictionaries and views is not needed, every column ends as text.
@@ -35,26 +46,61 @@ pub(super) fn read(
     let schema = builder.schema().clone();
     check_count(schema.fields().len())?;
     let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
-    target.header(&names)?;
+    let mut counts = Counts::default();
+    // A batch of none, for what is wrong with the columns' names.
+    read_batch(Batch { batch: RecordBatch::new_empty(Arc::new(Schema::empty())), names: &names, before: 0 })?;
     schema.fields().iter().try_for_each(|field| check_type(field))?;
 
     let rows = builder.metadata().file_metadata().num_rows().max(1) as u64;
     let batch_rows = batch_rows(&builder);
     let mut reader = guarded("in its footer", || builder.with_batch_size(batch_rows).build())?;
-    let mut read = 0;
-    loop {
-        if (intake.stopped)() {
-            return Err(ReadError::Stopped);
+    let mut before = 0;
+    in_order(
+        || {
+            if (intake.stopped)() {
+                return Err(ReadError::Stopped);
+            }
+            let share = before.min(rows) as f64 / rows as f64;
+            intake.consumed.store((bytes as f64 * share) as u64, Ordering::Relaxed);
+            let batch = guarded(&place(before), || reader.next().transpose())?;
+            Ok(batch.map(|batch| {
+                let batch = Batch { batch, names: &names, before };
+                before += batch.batch.num_rows() as u64;
+                batch
+            }))
+        },
+        read_batch,
+        |(piece, read)| {
+            counts.add(read);
+            pieces.take(piece).map_err(ReadError::Sink)
+        },
+    )?;
+    Ok(counts)
+}
+
+fn place(before: u64) -> String {
+    format!("after row {before}")
+}
+
+/// Hands each row of a batch to the target.
+pub(super) fn rows(batch: Batch<'_>, target: &mut impl Target) -> Result<(), ReadError> {
+    let Batch { batch, names, before } = batch;
+    target.header(names)?;
+    let columns = names.iter().zip(batch.columns());
+    let columns = guarded(&place(before), || columns.map(|(name, array)| Column::of(name, array)).collect())?;
+    let mut row = Row { columns, row: 0 };
+    for index in 0..batch.num_rows() {
+        let number = before + index as u64 + 1;
+        row.row = index;
+        match row.columns.iter().position(|column| column.broken(index)) {
+            None => target.record(number, &row)?,
+            Some(column) => {
+                let value = row.columns[column].lossy(index);
+                target.refuse(number, &names[column], "not UTF-8".into(), &value)?;
+            }
         }
-        let place = format!("after row {read}");
-        let Some(batch) = guarded(&place, || reader.next().transpose())? else {
-            return Ok(());
-        };
-        hand_on(&batch, &names, read, &place, target)?;
-        read += batch.num_rows() as u64;
-        let share = read.min(rows) as f64 / rows as f64;
-        intake.consumed.store((bytes as f64 * share) as u64, Ordering::Relaxed);
     }
+    Ok(())
 }
 
 /// An error of the library as one of the file. It still panics on some damaged pages; that is the
@@ -94,30 +140,6 @@ fn check_type(field: &Field) -> Result<(), ReadError> {
             detail: format!("it is {other}; integers, text, booleans and dates are accepted"),
         }),
     }
-}
-
-fn hand_on(
-    batch: &RecordBatch,
-    names: &[String],
-    before: u64,
-    place: &str,
-    target: &mut impl Target,
-) -> Result<(), ReadError> {
-    let columns = names.iter().zip(batch.columns());
-    let columns = guarded(place, || columns.map(|(name, array)| Column::of(name, array)).collect())?;
-    let mut row = Row { columns, row: 0 };
-    for index in 0..batch.num_rows() {
-        let number = before + index as u64 + 1;
-        row.row = index;
-        match row.columns.iter().position(|column| column.broken(index)) {
-            None => target.record(number, &row)?,
-            Some(column) => {
-                let value = row.columns[column].lossy(index);
-                target.refuse(number, &names[column], "not UTF-8".into(), &value)?;
-            }
-        }
-    }
-    Ok(())
 }
 
 /// A column of one batch, as text. Bytes that nobody has checked yet stay bytes.

@@ -24,7 +24,7 @@ pub(super) enum LineEnd {
 
 pub(super) struct Text<'a> {
     input: Box<dyn Read + 'a>,
-    stopped: &'a dyn Fn() -> bool,
+    stopped: &'a (dyn Fn() -> bool + Sync),
     buffer: Vec<u8>,
     start: usize,
     end: usize,
@@ -43,6 +43,24 @@ impl<'a> Text<'a> {
             text.start = 3;
         }
         Ok(text)
+    }
+
+    /// Some whole records, the first of which begins with line `line`.
+    pub fn of_records(records: Vec<u8>, line: u64) -> Text<'static> {
+        Text {
+            input: Box::new(std::io::empty()),
+            stopped: &|| false,
+            end: records.len(),
+            buffer: records,
+            start: 0,
+            ended: true,
+            line,
+        }
+    }
+
+    /// What was read from the cursor on.
+    pub fn window(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
     }
 
     /// Number of the line at the cursor, from 1.

@@ -17,7 +17,6 @@ use crate::formats::{self, Counts, Format, Intake, Kind, ReadError, Source};
 use crate::instruments;
 use crate::rejects::{RejectLimit, RejectReport};
 use crate::settings::Settings;
-use crate::sorter::Sorter;
 use crate::staging::{Staged, Staging};
 
 pub const IMPORT: &str = "import";
@@ -106,7 +105,7 @@ impl Import {
                 .with_extra(result.clone())
                 .with_result(result));
         }
-        let apps: Vec<String> = staged.apps.iter().map(|app| app.app.clone()).collect();
+        let apps = staged.apps.len();
         let parts = staged.parts.len();
         let mut shown = Vec::new();
         if let Err(failure) = self.build(staged, &mut shown) {
@@ -116,7 +115,7 @@ impl Import {
         let published = counts.read - rejected;
         instruments::rows(&self.payload.kind, published, rejected);
         result["rows_published"] = published.into();
-        result["apps"] = apps.len().into();
+        result["apps"] = apps.into();
         result["parts"] = parts.into();
         Ok(result)
     }
@@ -132,8 +131,8 @@ impl Import {
         let bytes = fs::metadata(&body).map_err(Failure::internal)?.len().max(1);
         let spill = self.folder.fresh_spill().map_err(Failure::internal)?;
         let report = RejectReport::create(&self.folder.rejects(), &payload.file, false);
-        let sorter = Sorter::new(&spill, self.settings.memory);
-        let mut staging = Staging::new(&self.store, sorter, report.map_err(Failure::internal)?);
+        let report = report.map_err(Failure::internal)?;
+        let mut staging = Staging::new(&self.store, &spill, self.settings.memory, report);
         let consumed = AtomicU64::new(0);
         let stopped = || {
             self.run.progress(READING * consumed.load(Ordering::Relaxed) as f64 / bytes as f64);
@@ -166,7 +165,9 @@ impl Import {
             progress: &|share| self.run.progress(READING + (1.0 - READING) * share),
             now_ms: chrono::Utc::now().timestamp_millis(),
         };
-        build(&self.store, staged, &watch, shown).map_err(|error| match error {
+        // Threads of its own: estimates on the process's pool must not wait for a build.
+        let pool = rayon::ThreadPoolBuilder::new().build().map_err(Failure::internal)?;
+        pool.install(|| build(&self.store, staged, &watch, shown)).map_err(|error| match error {
             BuildError::Stopped => Failure::stopped(),
             BuildError::Store(error @ StoreError::TooLarge { .. }) => {
                 Failure::new("sum_too_large", error.to_string())

