@@ -56,11 +56,15 @@ impl UsersFile {
         self.file.section(kind, bucket, 0).unwrap_or_default()
     }
 
-    /// The id at `index` (ordinal less the file's base).
-    fn user(&self, bucket: u32, index: u32) -> &[u8] {
+    /// The id with that ordinal; None when the file has none, or its contents are wrong.
+    fn user(&self, bucket: u32, ordinal: u32) -> Option<&[u8]> {
+        let index = ordinal.checked_sub(self.entry.base[bucket as usize])?;
+        if index >= self.entry.count[bucket as usize] {
+            return None;
+        }
         let offsets = self.section(Kind::UserOffsets, bucket);
         let (start, end) = (u32_at(offsets, index as usize), u32_at(offsets, index as usize + 1));
-        self.section(Kind::UserBytes, bucket).get(start as usize..end as usize).unwrap_or_default()
+        self.section(Kind::UserBytes, bucket).get(start as usize..end as usize)
     }
 
     fn find(&self, bucket: u32, hash: u64, user: &[u8]) -> Option<u32> {
@@ -78,7 +82,7 @@ impl UsersFile {
         }
         while low < n && u64_at(hashes, low) == hash {
             let ordinal = u32_at(ordinals, low);
-            if self.user(bucket, ordinal - self.entry.base[bucket as usize]) == user {
+            if self.user(bucket, ordinal) == Some(user) {
                 return Some(ordinal);
             }
             low += 1;
@@ -129,8 +133,7 @@ impl Directory {
     pub fn user(&self, place: Place) -> Option<&[u8]> {
         let bucket = place.bucket as usize;
         let file = self.files.iter().rev().find(|file| file.entry.base[bucket] <= place.ordinal)?;
-        let index = place.ordinal - file.entry.base[bucket];
-        (index < file.entry.count[bucket]).then(|| file.user(place.bucket, index))
+        file.user(place.bucket, place.ordinal)
     }
 }
 
@@ -318,7 +321,9 @@ fn merge(files: &[UsersFile], path: &Path, name: &str) -> Result<UsersFile> {
                 .map_err(|_| StoreError::Full("a bucket's user ids take more than 4 GiB".into()))?;
             let offsets = file.section(Kind::UserOffsets, bucket);
             let n = file.entry.count[bucket as usize] as usize;
-            ends.extend((1..=n).map(|i| start as u32 + u32_at(offsets, i)));
+            let end = |i| (start as u32).checked_add(u32_at(offsets, i));
+            let of_file: Option<Vec<u32>> = (1..=n).map(end).collect();
+            ends.extend(of_file.ok_or_else(|| StoreError::damaged(file.file.path(), "offsets of users"))?);
             let hashes = file.section(Kind::UserHashes, bucket);
             let ordinals = file.section(Kind::UserOrdinals, bucket);
             index.extend((0..n).map(|i| (u64_at(hashes, i), u32_at(ordinals, i))));
@@ -378,5 +383,22 @@ mod tests {
         }
         assert_eq!(directory.find(b"nobody"), None);
         assert_eq!(directory.user(Place { bucket: 0, ordinal: u32::MAX }), None);
+    }
+
+    #[test]
+    fn ordinals_and_offsets_that_lead_out_of_the_file_name_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, user) = (dir.path().join("u"), b"ann".as_slice());
+        for (ordinal, ends) in [(9, [3]), (11, [3]), (u32::MAX, [3]), (10, [4]), (10, [u32::MAX]), (10, [0])]
+        {
+            let mut writer = Writer::create(&path).unwrap();
+            write_bucket(&mut writer, 0, &ends, user, vec![(user_hash(user), ordinal)]).unwrap();
+            writer.seal().unwrap();
+            let entry = UsersEntry { file: "u".into(), base: vec![10], count: vec![1] };
+            let file = UsersFile::new(Arc::new(Sealed::open(&path).unwrap()), entry).unwrap();
+            let directory = Directory::new(1, vec![file]);
+            assert_eq!(directory.find(user), None, "{ordinal} {ends:?}");
+            assert_eq!(directory.user(Place { bucket: 0, ordinal: 9 }), None);
+        }
     }
 }
