@@ -75,8 +75,11 @@ impl Catalogue for SnapshotCatalogue<'_> {
     }
 
     fn cohort(&self, id: &str) -> Option<CohortInfo> {
-        let file = self.0.cohort(id).ok()??;
-        Some(CohortInfo { ds: file.meta().ds })
+        match self.0.cohort(id) {
+            Ok(file) => Some(CohortInfo { ds: file?.meta().ds }),
+            // It is there, so the rule is in order: the evaluation fails by the file's name, on any day.
+            Err(_) => Some(CohortInfo { ds: self.newest()? }),
+        }
     }
 
     fn crowd(&self, name: &str) -> Option<Crowd> {
@@ -92,5 +95,42 @@ impl Catalogue for SnapshotCatalogue<'_> {
         let labels = manifest.labels.values().filter_map(|entry| entry.days.keys().next_back());
         let events = manifest.events.values().filter_map(|entry| entry.days.keys().next_back());
         labels.chain(events).max().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use muster_profile_store::Store;
+    use muster_rules::{Caps, check, parse};
+    use roaring::RoaringBitmap;
+
+    use super::*;
+    use crate::Bound;
+
+    #[test]
+    fn a_damaged_cohort_is_not_an_unknown_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let ds = Ds::from_number(20261101).unwrap();
+        let mut publication = store.publish("shop").unwrap();
+        publication.start_label(1, "gender", ds).unwrap();
+        publication.label_row(b"ann", 1, "female", None).unwrap();
+        publication.finish_part(0).unwrap();
+        publication.commit(0).unwrap();
+        store.write_cohort("shop", "coh_1", ds, &[RoaringBitmap::from([0])]).unwrap();
+        let path = dir.path().join("apps/shop/cohorts/coh_1.mst");
+        fs::write(&path, &fs::read(&path).unwrap()[1..]).unwrap();
+
+        let snapshot = store.snapshot("shop").unwrap().unwrap();
+        let rule = |id: &str| {
+            let text = format!(r#"{{"where": {{"cohort": "{id}"}}}}"#);
+            let rule = parse(text.as_bytes(), &Caps::default()).unwrap();
+            check(&rule, &SnapshotCatalogue(&snapshot), &Caps::default())
+        };
+        let error = Bound::new(rule("coh_1").unwrap().plan, snapshot.clone()).err().unwrap().to_string();
+        assert!(error.contains("coh_1.mst"), "{error}");
+        assert_eq!(rule("coh_2").unwrap_err()[0].code, "unknown_cohort");
     }
 }

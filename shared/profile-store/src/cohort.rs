@@ -35,11 +35,15 @@ pub struct CohortFile {
 impl CohortFile {
     pub(crate) fn open(shelf: &Shelf, id: &str) -> Result<Option<CohortFile>> {
         let Some(file) = cohort_file(id) else { return Ok(None) };
-        match shelf.open(&file) {
-            Ok(file) => Ok(Some(CohortFile { meta: file.meta()?, file })),
-            Err(error) if error.is_missing() => Ok(None),
-            Err(error) => Err(error),
+        let file = match shelf.open(&file) {
+            Err(error) if error.is_missing() => return Ok(None),
+            opened => opened?,
+        };
+        let meta: CohortMeta = file.meta()?;
+        if meta.id != id {
+            return Err(StoreError::damaged(file.path(), format!("it holds cohort `{}`", meta.id)));
         }
+        Ok(Some(CohortFile { meta, file }))
     }
 
     pub fn meta(&self) -> &CohortMeta {
@@ -85,4 +89,25 @@ fn cohort_file(id: &str) -> Option<String> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     let fits = (1..=100).contains(&id.len()) && id.bytes().all(plain);
     fits.then(|| format!("{COHORTS}/{id}.mst"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_another_cohort_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let shelf = Shelf::new(dir.path(), "shop".into(), None);
+        let ds = Ds::from_number(20261101).unwrap();
+        for id in ["coh_1", "coh_2"] {
+            CohortFile::write(&shelf, id, ds, &[RoaringBitmap::from([7])]).unwrap();
+        }
+        assert_eq!(CohortFile::open(&shelf, "coh_1").unwrap().unwrap().meta().size, 1);
+        let path = |id| shelf.folder().join(COHORTS).join(format!("{id}.mst"));
+        fs::rename(path("coh_2"), path("coh_1")).unwrap();
+        let error = CohortFile::open(&shelf, "coh_1").err().unwrap().to_string();
+        assert!(error.contains("coh_1.mst") && error.contains("coh_2"), "{error}");
+        assert!(CohortFile::open(&shelf, "coh_2").unwrap().is_none());
+    }
 }

@@ -1,6 +1,7 @@
 //! The user directory, read side: external user id ↔ (bucket, ordinal). Ordinals are dense inside a bucket,
 //! given in order of first appearance, and never reused.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -66,6 +67,10 @@ impl UsersFile {
         Ok(UsersFile { file, entry })
     }
 
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
     pub fn bucket(&self, bucket: u32) -> BucketIndex<'_> {
         let section = |kind| self.file.section(kind, bucket, 0).unwrap_or_default();
         BucketIndex {
@@ -95,19 +100,20 @@ impl<'a> BucketIndex<'a> {
         u64::from_le_bytes(self.hashes[at])
     }
 
-    fn span(&self, ordinal: u32) -> (u32, u32) {
-        let index = ordinal.wrapping_sub(self.base) as usize;
-        let offset = |index: usize| self.offsets.get(index).map_or(0, |bytes| u32::from_le_bytes(*bytes));
-        (offset(index), offset(index.saturating_add(1)))
+    /// Where the ordinal's id stands in `bytes`; None when the file has none, or its contents are wrong.
+    fn span(&self, ordinal: u32) -> Option<(u32, u32)> {
+        let index = ordinal.checked_sub(self.base)? as usize;
+        let offset = |index: usize| self.offsets.get(index).map(|bytes| u32::from_le_bytes(*bytes));
+        Some((offset(index)?, offset(index + 1)?))
     }
 
-    fn slice(&self, (start, end): (u32, u32)) -> &'a [u8] {
-        self.bytes.get(start as usize..end as usize).unwrap_or_default()
+    fn slice(&self, (start, end): (u32, u32)) -> Option<&'a [u8]> {
+        self.bytes.get(start as usize..end as usize)
     }
 
     /// The id of an ordinal of this file.
-    fn user(&self, ordinal: u32) -> &'a [u8] {
-        self.slice(self.span(ordinal))
+    fn user(&self, ordinal: u32) -> Option<&'a [u8]> {
+        self.slice(self.span(ordinal)?)
     }
 
     /// Fills in the ordinals of those of at most [`ROUND`] users that are named by `wanted` and known here;
@@ -118,7 +124,7 @@ impl<'a> BucketIndex<'a> {
             return;
         }
         let mut near = [0; ROUND];
-        let mut spans = [(0, 0); ROUND];
+        let mut spans = [None; ROUND];
         for (near, &user) in near.iter_mut().zip(&*wanted) {
             *near = self.guess(users[usize::from(user)].hash);
         }
@@ -141,8 +147,8 @@ impl<'a> BucketIndex<'a> {
         }
         let mut steps = spans.iter().zip(near);
         wanted.retain(|&user| {
-            let ((span, at), user) = (steps.next().unwrap_or((&(0, 0), n)), usize::from(user));
-            if found[user] != UNKNOWN && self.slice(*span) != users[user].id {
+            let ((span, at), user) = (steps.next().unwrap_or((&None, n)), usize::from(user));
+            if found[user] != UNKNOWN && span.and_then(|span| self.slice(span)) != Some(users[user].id) {
                 // Another user has the same hash.
                 found[user] = self.find_from(at, &users[user]).unwrap_or(UNKNOWN);
             }
@@ -162,7 +168,7 @@ impl<'a> BucketIndex<'a> {
     fn find_from(&self, at: usize, user: &User<'_>) -> Option<u32> {
         let same = (at..self.hashes.len()).take_while(|&at| self.hash(at) == user.hash);
         let mut ordinals = same.map(|at| u32::from_le_bytes(self.ordinals[at]));
-        ordinals.find(|&ordinal| self.user(ordinal) == user.id)
+        ordinals.find(|&ordinal| self.user(ordinal) == Some(user.id))
     }
 
     /// Hashes are spread evenly, so one stands about where its size says.
@@ -254,8 +260,7 @@ impl Directory {
     pub fn user(&self, place: Place) -> Option<&[u8]> {
         let bucket = place.bucket as usize;
         let file = self.files.iter().rev().find(|file| file.entry.base[bucket] <= place.ordinal)?;
-        let index = place.ordinal - file.entry.base[bucket];
-        (index < file.entry.count[bucket]).then(|| file.bucket(place.bucket).user(place.ordinal))
+        file.bucket(place.bucket).user(place.ordinal)
     }
 }
 

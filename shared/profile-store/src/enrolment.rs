@@ -284,7 +284,9 @@ fn merged(files: &[UsersFile], bucket: u32) -> Result<UserSections> {
         bytes.extend_from_slice(from.bytes);
         u32::try_from(bytes.len())
             .map_err(|_| StoreError::Full("a bucket's user ids take more than 4 GiB".into()))?;
-        ends.extend(from.offsets[1..].iter().map(|offset| start as u32 + u32::from_le_bytes(*offset)));
+        let end = |offset: &[u8; 4]| (start as u32).checked_add(u32::from_le_bytes(*offset));
+        let of_file: Option<Vec<u32>> = from.offsets[1..].iter().map(end).collect();
+        ends.extend(of_file.ok_or_else(|| StoreError::damaged(file.path(), "offsets of users"))?);
         let pairs = from.hashes.iter().zip(from.ordinals);
         index.extend(pairs.map(|(hash, ordinal)| (u64::from_le_bytes(*hash), u32::from_le_bytes(*ordinal))));
     }
@@ -365,6 +367,21 @@ mod tests {
     }
 
     /// Nobody has ever seen two ids with one hash, so they are made up.
+    #[test]
+    fn ordinals_and_offsets_that_lead_out_of_the_file_name_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, user) = (dir.path().join("u"), b"ann".as_slice());
+        for (ordinal, end) in [(9, 3), (11, 3), (u32::MAX, 3), (10, 4), (10, u32::MAX), (10, 0)] {
+            let index = [(User::new(user).hash, ordinal)];
+            write_users(&path, 1, |_| Ok(UserSections::new(&[end], user.to_vec(), &index))).unwrap();
+            let entry = UsersEntry { file: "u".into(), base: vec![10], count: vec![1] };
+            let file = UsersFile::new(Arc::new(Sealed::open(&path).unwrap()), entry).unwrap();
+            let directory = Directory::new(1, vec![file]);
+            assert_eq!(directory.find(user), None, "{ordinal} {end}");
+            assert_eq!(directory.user(Place { bucket: 0, ordinal: 9 }), None);
+        }
+    }
+
     #[test]
     fn users_with_the_same_hash_are_told_apart_in_memory_and_in_files() {
         let dir = tempfile::tempdir().unwrap();

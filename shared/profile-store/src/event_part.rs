@@ -37,7 +37,9 @@ impl EventPart {
     pub(crate) fn new(file: Arc<Sealed>) -> Result<EventPart> {
         let meta: EventMeta = file.meta()?;
         let tuples = file.need(Kind::Tuples, 0, 0)?;
-        if tuples.len() != meta.tuples as usize * meta.dimensions.len() * 4 {
+        // Without dimensions all rows have the one empty tuple.
+        let most = if meta.dimensions.is_empty() { 1 } else { u32::MAX };
+        if tuples.len() != meta.tuples as usize * meta.dimensions.len() * 4 || meta.tuples > most {
             return Err(StoreError::damaged(file.path(), "tuples differ from the meta section"));
         }
         Ok(EventPart { meta, file })
@@ -81,5 +83,38 @@ impl EventPart {
     /// Rows of the bucket by tuple; None when it has none.
     pub fn postings(&self, bucket: u32) -> Result<Option<Postings<'_>>> {
         Postings::open(&self.file, &self.meta, bucket)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sealed::Writer;
+
+    #[test]
+    fn tuples_that_no_bytes_stand_for_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("e");
+        let open = |tuples: u32| {
+            let meta = EventMeta {
+                event: "order".into(),
+                ds: Ds::from_number(20261101).unwrap(),
+                dimensions: Vec::new(),
+                measures: Vec::new(),
+                users: 0,
+                idle_users: 0,
+                pv: 0,
+                rows: 0,
+                tuples,
+            };
+            let mut writer = Writer::create(&path).unwrap();
+            writer.section(Kind::Meta, 0, 0, &serde_json::to_vec(&meta).unwrap()).unwrap();
+            writer.section(Kind::Tuples, 0, 0, &[]).unwrap();
+            writer.seal().unwrap();
+            EventPart::new(Arc::new(Sealed::open(&path).unwrap()))
+        };
+        assert!(open(0).is_ok() && open(1).is_ok());
+        let error = open(u32::MAX).err().unwrap().to_string();
+        assert!(error.contains(path.to_str().unwrap()), "{error}");
     }
 }

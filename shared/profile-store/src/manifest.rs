@@ -17,6 +17,8 @@ use crate::error::{AtPath, Result, StoreError};
 pub const FORMAT: u32 = 1;
 /// Hash buckets of an app that does not say otherwise.
 pub const BUCKETS: u32 = 16;
+/// More would only be more and smaller files and blocks.
+const MOST_BUCKETS: u32 = 1 << 16;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -129,7 +131,29 @@ impl Manifest {
         if version.format > FORMAT {
             return Err(StoreError::Newer { path: path.into(), found: version.format, known: FORMAT });
         }
-        serde_json::from_slice(json).map_err(|error| damaged(&error.to_string()))
+        let manifest: Manifest = serde_json::from_slice(json).map_err(|error| damaged(&error.to_string()))?;
+        if !manifest.adds_up() {
+            return Err(damaged("the numbers of its users do not add up"));
+        }
+        Ok(manifest)
+    }
+
+    /// Whether ordinals run on from file to file in every bucket, so that no number leads out of its file.
+    fn adds_up(&self) -> bool {
+        if !(1..=MOST_BUCKETS).contains(&self.buckets) {
+            return false;
+        }
+        let mut next = vec![0u32; self.buckets as usize];
+        self.users.iter().all(|file| {
+            let follows = file.base == next && file.count.len() == next.len();
+            let mut ends = next.iter_mut().zip(&file.count);
+            follows
+                && ends.all(|(next, count)| {
+                    let (end, too_far) = next.overflowing_add(*count);
+                    *next = end;
+                    !too_far
+                })
+        })
     }
 
     pub(crate) fn to_bytes(&self) -> Result<Vec<u8>> {
@@ -154,4 +178,46 @@ impl Manifest {
 /// Makes renames inside the folder durable.
 pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
     File::open(folder).and_then(|file| file.sync_all()).at(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a manifest of two buckets is read whose users files have these bases and counts.
+    fn check(buckets: u32, users: &[(&[u32], &[u32])]) -> bool {
+        let users = users.iter().map(|(base, count)| UsersEntry {
+            file: "users".into(),
+            base: base.to_vec(),
+            count: count.to_vec(),
+        });
+        let manifest = Manifest { users: users.collect(), ..Manifest::new("shop", buckets) };
+        let bytes = manifest.to_bytes().unwrap();
+        match Manifest::parse(&bytes, Path::new("manifest")) {
+            Ok(read) => read == manifest,
+            Err(error) => {
+                assert!(error.to_string().contains("add up"), "{error}");
+                false
+            }
+        }
+    }
+
+    #[test]
+    fn ordinals_run_on_or_the_manifest_is_refused() {
+        assert!(check(2, &[]));
+        assert!(check(2, &[(&[0, 0], &[5, 0]), (&[5, 0], &[0, 2]), (&[5, 2], &[1, 1])]));
+        assert!(check(1, &[(&[0], &[u32::MAX])]));
+        for (buckets, users) in [
+            (0, &[][..]),
+            (u32::MAX, &[]),
+            (2, &[(&[0][..], &[5, 0][..])]),
+            (2, &[(&[0, 0], &[5])]),
+            (2, &[(&[0, 0, 0], &[5, 0, 1])]),
+            (2, &[(&[0, 1], &[5, 0])]),
+            (2, &[(&[0, 0], &[5, 0]), (&[4, 0], &[1, 0])]),
+            (1, &[(&[0], &[u32::MAX]), (&[u32::MAX], &[1])]),
+        ] {
+            assert!(!check(buckets, users), "{buckets} {users:?}");
+        }
+    }
 }
