@@ -4,7 +4,7 @@
 use crate::block::{BYTES, WORDS};
 use crate::masked::{Expand, Mask};
 use crate::planes::Plane;
-use crate::tally::{Counters, Counts, Dense, Stripes, add_up};
+use crate::tally::Counts;
 
 pub(crate) type Words = [u64; WORDS];
 pub(crate) type Bytes = [u8; BYTES];
@@ -205,16 +205,27 @@ kernels! {
         carried_out != 0
     }
 
-    fn tally(
-        level,
-        dense: &mut [(u8, Dense<'_>)],
-        counters: &[Counters],
-        low: u128,
-        high: Option<u128>,
-        stripes: &mut Stripes,
-        out: &mut Words,
-    ) {
-        add_up(level, dense, counters, low, high, stripes, out);
+    /// Adds four planes to the bits `sum` and what is carried to the bits `next`, of the next weight;
+    /// `carry` becomes what is carried from there. Whether there is any.
+    fn add_four(_, planes: [&Bytes; 4], sum: &mut Words, next: &mut Words, carry: &mut Words) -> bool {
+        let [a, b, c, d] = planes.map(|plane| plane.as_chunks::<8>().0);
+        let mut any = 0;
+        for i in 0..WORDS {
+            let [a, b, c, d] = [a, b, c, d].map(|plane| u64::from_le_bytes(plane[i]));
+            let (first, low) = full_add(sum[i], a, b);
+            let (second, low) = full_add(low, c, d);
+            (carry[i], next[i]) = full_add(next[i], first, second);
+            sum[i] = low;
+            any |= carry[i];
+        }
+        any != 0
+    }
+
+    /// Sets `out` where bit `k` of the count is set.
+    fn counts_with_bit(level, counts: &Counts, k: u32, out: &mut Words) {
+        for (word, counts) in out.iter_mut().zip(counts.as_chunks().0) {
+            *word = bytes_with_bit(level, counts, k);
+        }
     }
 
     /// Sets `out` where the count lies from `low` to `high`.
@@ -368,6 +379,12 @@ mod x86 {
         };
         half(low) | half(high) << 32
     }
+}
+
+/// The higher and the lower bit of the sum of three.
+#[inline(always)]
+fn full_add(a: u64, b: u64, c: u64) -> (u64, u64) {
+    ((a & b) | (c & (a ^ b)), a ^ b ^ c)
 }
 
 /// Bit `k` of `number`; zero beyond its width.

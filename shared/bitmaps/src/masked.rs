@@ -86,11 +86,13 @@ fn last_bytes(bytes: &[u8]) -> u64 {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi2,bmi2,popcnt")]
 #[inline]
 fn expand_avx512(mask: u64, bytes: &[u8]) -> [u64; 8] {
-    use std::arch::x86_64::{_mm512_maskz_expand_epi8, _mm512_maskz_loadu_epi8};
-    let there = if bytes.len() >= 64 { u64::MAX } else { (1 << bytes.len()) - 1 };
-    // SAFETY: only the bytes of the slice are loaded; a vector is 64 bytes of plain memory.
+    use std::arch::x86_64::{_mm512_loadu_si512, _mm512_maskz_expand_epi8, _mm512_maskz_loadu_epi8};
+    // SAFETY: only bytes of the slice are loaded; a vector is 64 bytes of plain memory.
     unsafe {
-        let next = _mm512_maskz_loadu_epi8(there, bytes.as_ptr().cast());
+        let next = match bytes.first_chunk::<64>() {
+            Some(bytes) => _mm512_loadu_si512(bytes.as_ptr().cast()),
+            None => _mm512_maskz_loadu_epi8((1 << bytes.len()) - 1, bytes.as_ptr().cast()),
+        };
         std::mem::transmute(_mm512_maskz_expand_epi8(mask, next))
     }
 }

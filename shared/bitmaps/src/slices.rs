@@ -225,18 +225,13 @@ impl<'a> SlicesView<'a> {
         Some((above as i64).wrapping_sub(below as i64))
     }
 
-    /// Planes of both signs.
-    pub fn depth(&self) -> usize {
-        self.positive.len() + self.negative.len()
-    }
-
     /// Whether a value below zero may be in block `key`.
     pub fn has_negative(&self, key: u16) -> bool {
         self.negative.iter().any(|plane| plane.cardinality(key) > 0)
     }
 
     /// Adds the values above zero of block `key` to `tally`.
-    pub fn tally(&self, key: u16, tally: &mut Tally<'a>) {
+    pub fn tally(&self, key: u16, tally: &mut Tally<'a, '_>) {
         for (weight, plane) in self.positive.iter().enumerate() {
             plane.container(key).into_iter().for_each(|container| tally.add(weight as u8, container));
         }

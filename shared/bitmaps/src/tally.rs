@@ -1,35 +1,31 @@
-//! Sums over many bit planes of one block, compared with constants without ever being written down: the
-//! planes are added by carry-save adders a stripe of the block at a time, so that everything but the planes
-//! themselves stays in the processor's first cache. Planes with few positions are counted into bytes
-//! first, which join as planes of their own.
+//! Sums over many bit planes of one block, compared with constants: the planes are added four at a time by
+//! carry-save adders. Planes with few positions are counted into bytes first, which join as planes of their
+//! own.
 
-use crate::block::{Block, WORDS};
+use crate::block::Block;
 use crate::container::Container;
-use crate::kernels::{self, Bytes, Level};
-use crate::masked::Expand;
+use crate::kernels::{self, Bytes};
 
-/// Words that are worked on together.
-const STRIPE: usize = 32;
-pub(crate) type Stripe = [u64; STRIPE];
 /// A counter per position of a block.
 pub(crate) type Counts = [u8; Block::BITS as usize];
 
 /// Bit planes of one block, to be added up.
-#[derive(Default)]
-pub struct Tally<'a> {
-    /// With the weight of their positions, as a power of two.
-    dense: Vec<(u8, Dense<'a>)>,
+pub struct Tally<'a, 's> {
+    scratch: &'s mut TallyScratch,
+    /// By the weight of their positions, as a power of two.
+    dense: Vec<Vec<Dense<'a>>>,
     sparse: Vec<(u8, Container<'a>)>,
 }
 
-pub(crate) enum Dense<'a> {
+enum Dense<'a> {
     Bits(&'a Bytes),
-    Masked(Expand<'a>),
     Own(Box<Block>),
 }
 
+static ZEROS: Block = Block::zero();
+
 /// Counters of sparse planes: a count of c stands for `c << base`.
-pub(crate) struct Counters {
+struct Counters {
     base: u8,
     /// No count is above it.
     bound: u8,
@@ -40,63 +36,86 @@ pub(crate) struct Counters {
 #[derive(Default)]
 pub struct TallyScratch {
     counters: Vec<Counters>,
-    pub(crate) stripes: Stripes,
+    /// The sums' bits, lowest first.
+    planes: Vec<Box<Block>>,
+    spare: Vec<Box<Block>>,
 }
 
-/// Stripes of the weight at hand, of the next one, and the finished planes.
-#[derive(Default)]
-pub(crate) struct Stripes {
-    addends: Vec<Stripe>,
-    carries: Vec<Stripe>,
-    planes: Vec<Stripe>,
-    /// Planes of each counter.
-    counted: Vec<[Stripe; 8]>,
-}
-
-impl<'a> Tally<'a> {
-    /// An empty one with room for so many planes.
-    pub fn with_capacity(planes: usize) -> Tally<'a> {
-        Tally { dense: Vec::with_capacity(planes), sparse: Vec::with_capacity(planes) }
+impl<'a, 's> Tally<'a, 's> {
+    pub fn new(scratch: &'s mut TallyScratch) -> Tally<'a, 's> {
+        Tally { scratch, dense: Vec::new(), sparse: Vec::new() }
     }
 
     /// Adds 2 to the power of `weight` (below 128) at each position of `container`.
     pub fn add(&mut self, weight: u8, container: Container<'a>) {
-        match container {
-            Container::Array(_) => self.sparse.push((weight, container)),
-            Container::Bits(bytes) => self.dense.push((weight, Dense::Bits(bytes))),
-            Container::Masked { mask, bytes } => {
-                self.dense.push((weight, Dense::Masked(Expand::new(mask, bytes))));
-            }
-            Container::Runs(_) => {
-                let mut block = Block::boxed();
+        let dense = match container {
+            Container::Array(_) => return self.sparse.push((weight, container)),
+            Container::Bits(bytes) => Dense::Bits(bytes),
+            Container::Masked { .. } | Container::Runs(_) => {
+                let mut block = self.scratch.spare.pop().unwrap_or_else(Block::boxed);
                 block.set_container(&container);
-                self.dense.push((weight, Dense::Own(block)));
+                Dense::Own(block)
             }
+        };
+        self.of_weight(weight, 32).push(dense);
+    }
+
+    fn of_weight(&mut self, weight: u8, room: usize) -> &mut Vec<Dense<'a>> {
+        let weight = usize::from(weight);
+        if self.dense.len() <= weight {
+            self.dense.resize_with(weight + 1, || Vec::with_capacity(room));
         }
+        &mut self.dense[weight]
     }
 
     /// `out` becomes the positions whose sum lies from `low` to `high`, both included.
-    pub fn between(mut self, low: u128, high: Option<u128>, scratch: &mut TallyScratch, out: &mut Block) {
-        let TallyScratch { counters, stripes } = scratch;
-        let used = self.count_sparse(counters);
-        match &counters[..used] {
-            [] if self.dense.is_empty() => {
-                if low == 0 {
-                    out.fill()
-                } else {
-                    out.clear()
-                }
-            }
-            [only] if self.dense.is_empty() => only.between(low, high, out),
-            counters => {
-                self.dense.sort_by_key(|(weight, _)| *weight);
-                kernels::tally(&mut self.dense, counters, low, high, stripes, &mut out.words);
-            }
+    pub fn between(mut self, low: u128, high: Option<u128>, out: &mut Block) {
+        let counters = self.count_sparse();
+        match &self.scratch.counters[..counters] {
+            [] if self.dense.is_empty() => return if low == 0 { out.fill() } else { out.clear() },
+            [only] if self.dense.is_empty() => return only.between(low, high, out),
+            _ => (0..counters).for_each(|counter| self.add_counter(counter)),
+        }
+        let planes = self.add_up();
+        let TallyScratch { planes: sums, spare, .. } = self.scratch;
+        let sums = &sums[..planes];
+        at_least(sums, low, out);
+        if let Some(above) = high.and_then(|high| high.checked_add(1)) {
+            let mut more = spare.pop().unwrap_or_else(Block::boxed);
+            at_least(sums, above, &mut more);
+            out.and_not(&more);
+            spare.push(more);
         }
     }
 
+    /// Leaves the bits of the sums in the scratch's planes; how many they are.
+    fn add_up(&mut self) -> usize {
+        let mut weight = 0;
+        while weight < self.dense.len() {
+            let TallyScratch { planes, spare, .. } = &mut *self.scratch;
+            prepare(planes, weight);
+            let (addends, mut carries) = (std::mem::take(&mut self.dense[weight]), Vec::new());
+            for addends in addends.chunks(4) {
+                let [sum, next] = &mut planes[weight..weight + 2] else { unreachable!("both were prepared") };
+                let mut carry = spare.pop().unwrap_or_else(Block::boxed);
+                let bits = std::array::from_fn(|i| addends.get(i).map_or(ZEROS.as_bytes(), Dense::bits));
+                match kernels::add_four(bits, &mut sum.words, &mut next.words, &mut carry.words) {
+                    true => carries.push(Dense::Own(carry)),
+                    false => spare.push(carry),
+                }
+            }
+            spare.extend(addends.into_iter().filter_map(Dense::into_own));
+            if !carries.is_empty() {
+                self.of_weight(weight as u8 + 2, 0).append(&mut carries);
+            }
+            weight += 1;
+        }
+        weight + 1
+    }
+
     /// Counts the sparse planes into as few counters as can't overflow; how many they are.
-    fn count_sparse(&mut self, counters: &mut Vec<Counters>) -> usize {
+    fn count_sparse(&mut self) -> usize {
+        let counters = &mut self.scratch.counters;
         self.sparse.sort_by_key(|(weight, _)| *weight);
         let mut used = 0;
         for (weight, container) in &self.sparse {
@@ -120,6 +139,27 @@ impl<'a> Tally<'a> {
         }
         used
     }
+
+    /// The bits of a counter's counts as planes.
+    fn add_counter(&mut self, counter: usize) {
+        let (base, bound) = (self.scratch.counters[counter].base, self.scratch.counters[counter].bound);
+        for k in 0..(u8::BITS - bound.leading_zeros()) as u8 {
+            let mut plane = self.scratch.spare.pop().unwrap_or_else(Block::boxed);
+            kernels::counts_with_bit(&self.scratch.counters[counter].counts, k.into(), &mut plane.words);
+            self.of_weight(base + k, 8).push(Dense::Own(plane));
+        }
+    }
+}
+
+/// Makes the planes of this weight and of the next one ready to be added to.
+fn prepare(planes: &mut Vec<Box<Block>>, weight: usize) {
+    if planes.len() < weight + 2 {
+        planes.resize_with(weight + 2, Block::boxed);
+    }
+    if weight == 0 {
+        planes[0].clear();
+    }
+    planes[weight + 1].clear();
 }
 
 impl Counters {
@@ -143,155 +183,31 @@ impl Counters {
     }
 }
 
-/// Adds up the planes, sorted by weight, and the counters; see [`Tally::between`].
-#[inline(always)]
-pub(crate) fn add_up(
-    level: Level,
-    dense: &mut [(u8, Dense<'_>)],
-    counters: &[Counters],
-    low: u128,
-    high: Option<u128>,
-    stripes: &mut Stripes,
-    out: &mut [u64; WORDS],
-) {
-    for (number, out) in out.as_chunks_mut().0.iter_mut().enumerate() {
-        stripes.start(level, counters, number);
-        let mut dense = dense.iter_mut().peekable();
-        for weight in 0u8.. {
-            while let Some((_, plane)) = dense.next_if(|(of, _)| *of == weight) {
-                stripes.addends.push(plane.stripe(level, number));
-            }
-            let more = stripes.add_counted(counters, weight);
-            if stripes.addends.is_empty() && !more && dense.peek().is_none() {
-                break;
-            }
-            stripes.finish_weight();
-        }
-        *out = within(&stripes.planes, low, high);
-    }
-}
-
-impl Stripes {
-    #[inline(always)]
-    fn start(&mut self, level: Level, counters: &[Counters], number: usize) {
-        self.addends.clear();
-        self.carries.clear();
-        self.planes.clear();
-        self.counted.clear();
-        for counter in counters {
-            let counts = &counter.counts.as_chunks::<{ STRIPE * 64 }>().0[number];
-            self.counted.push(planes_of(level, counts, u8::BITS - counter.bound.leading_zeros()));
-        }
-    }
-
-    /// Takes in the counters' planes of this weight; whether there are more to come.
-    #[inline(always)]
-    fn add_counted(&mut self, counters: &[Counters], weight: u8) -> bool {
-        let mut more = false;
-        for (counter, planes) in counters.iter().zip(&self.counted) {
-            let depth = (u8::BITS - counter.bound.leading_zeros()) as u8;
-            more |= weight < counter.base + depth;
-            if (counter.base..counter.base + depth).contains(&weight) {
-                self.addends.push(planes[usize::from(weight - counter.base)]);
-            }
-        }
-        more
-    }
-
-    /// Adds everything of one weight: what remains is the sum's plane, what is carried is of the next.
-    #[inline(always)]
-    fn finish_weight(&mut self) {
-        let mut sum = [0; STRIPE];
-        let (pairs, last) = self.addends.as_chunks::<2>();
-        for [a, b] in pairs {
-            let mut carry = [0; STRIPE];
-            for i in 0..STRIPE {
-                let (a, b, c) = (a[i], b[i], sum[i]);
-                sum[i] = a ^ b ^ c;
-                carry[i] = (a & b) | (c & (a ^ b));
-            }
-            self.carries.push(carry);
-        }
-        if let [last] = last {
-            if pairs.is_empty() {
-                sum = *last;
-            } else {
-                let mut carry = [0; STRIPE];
-                for i in 0..STRIPE {
-                    carry[i] = sum[i] & last[i];
-                    sum[i] ^= last[i];
-                }
-                self.carries.push(carry);
-            }
-        }
-        self.planes.push(sum);
-        std::mem::swap(&mut self.addends, &mut self.carries);
-        self.carries.clear();
-    }
-}
-
-impl Dense<'_> {
-    /// The plane's stripe of this number; masked ones come in order only.
-    #[inline(always)]
-    fn stripe(&mut self, level: Level, number: usize) -> Stripe {
+impl<'a> Dense<'a> {
+    fn bits(&self) -> &Bytes {
         match self {
-            Dense::Bits(bytes) => {
-                let stripe: &[[u8; 8]; STRIPE] = &bytes.as_chunks().0.as_chunks().0[number];
-                std::array::from_fn(|i| u64::from_le_bytes(stripe[i]))
-            }
-            Dense::Own(block) => block.words.as_chunks().0[number],
-            Dense::Masked(expand) => {
-                let mut stripe = [0; STRIPE];
-                for words in stripe.as_chunks_mut().0 {
-                    *words = expand.next(level);
-                }
-                stripe
-            }
+            Dense::Bits(bytes) => bytes,
+            Dense::Own(block) => block.as_bytes(),
         }
+    }
+
+    fn into_own(self) -> Option<Box<Block>> {
+        if let Dense::Own(block) = self { Some(block) } else { None }
     }
 }
 
-/// Where the number made of the planes' bits lies from `low` to `high`.
-#[inline(always)]
-fn within(planes: &[Stripe], low: u128, high: Option<u128>) -> Stripe {
-    let mut holds = at_least(planes, low);
-    if let Some(above) = high.and_then(|high| high.checked_add(1)) {
-        let above = at_least(planes, above);
-        for i in 0..STRIPE {
-            holds[i] &= !above[i];
-        }
-    }
-    holds
-}
-
-#[inline(always)]
-fn at_least(planes: &[Stripe], threshold: u128) -> Stripe {
+/// `out` becomes the positions where the number made of the planes' bits is at least `threshold`.
+fn at_least(planes: &[Box<Block>], threshold: u128, out: &mut Block) {
     if (u128::BITS - threshold.leading_zeros()) as usize > planes.len() {
-        return [0; STRIPE];
+        return out.clear();
     }
-    let mut holds = [u64::MAX; STRIPE];
+    // From low to high, a plane decides alone where it differs from the threshold's bit.
+    out.fill();
     for (k, plane) in planes.iter().enumerate() {
         if k < 128 && threshold >> k & 1 == 1 {
-            for i in 0..STRIPE {
-                holds[i] &= plane[i];
-            }
+            out.and(plane);
         } else {
-            for i in 0..STRIPE {
-                holds[i] |= plane[i];
-            }
+            out.or(plane);
         }
     }
-    holds
-}
-
-/// The first `depth` bit planes of a stripe of counts.
-#[inline(always)]
-fn planes_of(level: Level, counts: &[u8; STRIPE * 64], depth: u32) -> [Stripe; 8] {
-    let mut planes = [[0; STRIPE]; 8];
-    for (i, counts) in counts.as_chunks::<64>().0.iter().enumerate() {
-        for (k, plane) in planes.iter_mut().take(depth as usize).enumerate() {
-            plane[i] = kernels::bytes_with_bit(level, counts, k as u32);
-        }
-    }
-    planes
 }

@@ -41,11 +41,11 @@ fn sums_and_their_comparisons() {
             bitmap.iter().for_each(|position| sums[position as usize] += 1 << weight);
         }
         let tallied = |low, high, scratch: &mut TallyScratch, out: &mut Block| {
-            let mut tally = Tally::with_capacity(views.len());
+            let mut tally = Tally::new(scratch);
             for (weight, view) in &views {
                 view.container(0).into_iter().for_each(|container| tally.add(*weight, container));
             }
-            tally.between(low, high, scratch, out);
+            tally.between(low, high, out);
         };
         let some = sums[random.random_range(0..65_536)];
         for (low, high) in [

@@ -58,11 +58,11 @@ impl Interval {
     }
 
     /// `out` becomes the positions where the sum of `tally` satisfies the comparison.
-    pub fn holds_for(self, tally: Tally<'_>, scratch: &mut Scratch, out: &mut Block) {
+    pub fn holds_for(self, tally: Tally<'_, '_>, out: &mut Block) {
         let low = self.low.and_then(|low| u128::try_from(low).ok()).unwrap_or(0);
         match self.high.map(u128::try_from) {
-            None => tally.between(low, None, &mut scratch.tally, out),
-            Some(Ok(high)) => tally.between(low, Some(high), &mut scratch.tally, out),
+            None => tally.between(low, None, out),
+            Some(Ok(high)) => tally.between(low, Some(high), out),
             // No sum is below zero.
             Some(Err(_)) => out.clear(),
         }
@@ -86,9 +86,9 @@ impl Interval {
             }
             return self.holds(scratch, out);
         }
-        let mut tally = Tally::with_capacity(columns.iter().map(SlicesView::depth).sum());
+        let mut tally = Tally::new(&mut scratch.tally);
         columns.iter().for_each(|column| column.tally(key, &mut tally));
-        self.holds_for(tally, scratch, out);
+        self.holds_for(tally, out);
     }
 
     /// `out` becomes the positions where `positive - negative` of the scratch satisfies the comparison.

@@ -62,9 +62,9 @@ impl Opened<'_> {
             }
             return;
         }
-        let mut tally = Tally::with_capacity(self.users.len());
+        let mut tally = Tally::new(&mut scratch.tally);
         let days = self.users.iter().filter_map(|users| users.container(key));
         days.for_each(|users| tally.add(0, users));
-        self.interval.holds_for(tally, scratch, out);
+        self.interval.holds_for(tally, out);
     }
 }
