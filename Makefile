@@ -1,7 +1,7 @@
 # One front door. `make test` is everything CI runs; the servers and tools it needs beyond the Rust
 # toolchain it installs itself (deploy/servers.sh, app/tests/tools.sh).
 
-.PHONY: test lint unit split servers deployment demo bench neighbours fuzz
+.PHONY: test lint unit split servers deployment demo bench neighbours fuzz builds
 
 test: lint deployment unit split
 
@@ -29,6 +29,10 @@ demo:
 
 bench:
 	cargo run --release --locked -- bench
+
+# Rows a second into the store: parsed ones, and CSV through an import.
+builds:
+	cargo run --release --locked -p muster-load-tests --bin builds
 
 # One app sends ten times its quota: what the others notice of it.
 neighbours:

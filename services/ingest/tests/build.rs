@@ -72,8 +72,11 @@ fn files(root: &Path) -> BTreeMap<String, Vec<Vec<u8>>> {
 const APPS: [&str; 3] = ["shop", "game", "bank"];
 const DAYS: [i64; 2] = [20261101, 20261031];
 
-/// (app, day, label, user, tag, weight); users in runs, as a file ordered by user has them.
-fn label_rows() -> Vec<(usize, usize, i64, u32, i64, Option<i64>)> {
+/// (app, day, label, user, tag, weight)
+type LabelRow = (usize, usize, i64, u32, i64, Option<i64>);
+
+/// Users in runs, as a file ordered by user has them.
+fn label_rows() -> Vec<LabelRow> {
     let mut rng = StdRng::seed_from_u64(1);
     let mut rows = Vec::new();
     for _ in 0..40_000 {
@@ -100,7 +103,7 @@ fn labels_csv() -> String {
 fn parts<P: PartialEq, R>(rows: impl IntoIterator<Item = (usize, P, R)>) -> Vec<(usize, P, Vec<R>)> {
     let mut parts: Vec<(usize, P, Vec<R>)> = Vec::new();
     for (app, part, row) in rows {
-        match parts.iter_mut().find(|(other, has, _)| (*other, &*has) == (app, &part)) {
+        match parts.iter_mut().find(|(other, has, _)| *other == app && *has == part) {
             Some((_, _, rows)) => rows.push(row),
             None => parts.push((app, part, vec![row])),
         }
@@ -157,7 +160,9 @@ fn labels_are_built_the_same_spilled_or_not_on_any_number_of_threads() {
 }
 
 /// (app, event, user, pv, page, m_amount)
-fn behavior_rows() -> Vec<(usize, &'static str, u32, i64, Option<u32>, Option<i64>)> {
+type BehaviorRow = (usize, &'static str, u32, i64, Option<u32>, Option<i64>);
+
+fn behavior_rows() -> Vec<BehaviorRow> {
     let mut rng = StdRng::seed_from_u64(2);
     let row = |rng: &mut StdRng| {
         let event = ["visit", "order"][rng.random_range(0..2)];

@@ -1,0 +1,5 @@
+//! How fast rows become parts of the store.
+
+pub mod direct;
+pub mod files;
+pub mod memory;
