@@ -1,7 +1,7 @@
 # One front door. `make test` is everything CI runs; the servers and tools it needs beyond the Rust
 # toolchain it installs itself (deploy/servers.sh, app/tests/tools.sh).
 
-.PHONY: test lint unit split servers deployment demo bench neighbours fuzz
+.PHONY: test lint unit split servers deployment demo bench neighbours tiers fuzz
 
 test: lint deployment unit split
 
@@ -33,6 +33,11 @@ bench:
 # One app sends ten times its quota: what the others notice of it.
 neighbours:
 	cargo run --release --locked -p muster-load-tests --bin neighbours
+
+# Apps of ten thousand to ten million users under growing load.
+tiers:
+	cargo build --release --locked -p muster
+	cargo run --release --locked -p muster-load-tests --bin tiers -- $(ARGS)
 
 # Damaged store files, read for ten minutes with every overflow and assertion checked.
 SECONDS = 600
