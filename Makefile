@@ -1,7 +1,7 @@
 # One front door. `make test` is everything CI runs; the servers and tools it needs beyond the Rust
 # toolchain it installs itself (deploy/servers.sh, app/tests/tools.sh).
 
-.PHONY: test lint unit split servers deployment demo bench neighbours fuzz builds
+.PHONY: test lint unit split servers deployment demo bench neighbours fuzz builds tiers
 
 test: lint deployment unit split
 
@@ -37,6 +37,11 @@ builds:
 # One app sends ten times its quota: what the others notice of it.
 neighbours:
 	cargo run --release --locked -p muster-load-tests --bin neighbours
+
+# Apps of ten thousand to ten million users under growing load.
+tiers:
+	cargo build --release --locked -p muster
+	cargo run --release --locked -p muster-load-tests --bin tiers -- $(ARGS)
 
 # Damaged store files, read for ten minutes with every overflow and assertion checked.
 SECONDS = 600

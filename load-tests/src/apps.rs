@@ -28,6 +28,11 @@ impl Target {
         }
     }
 
+    /// A request for the count of a rule.
+    pub fn estimate(&self, app: &str, rule: &Value) -> reqwest::RequestBuilder {
+        self.request(reqwest::Method::POST, &format!("/v1/apps/{app}/segments/estimate")).json(rule)
+    }
+
     /// Imports an app of so many users, each with a tag of every label.
     pub async fn import(&self, app: &str, users: u32) -> anyhow::Result<()> {
         let request = self.request(reqwest::Method::POST, "/v1/imports?kind=labels");
@@ -54,9 +59,7 @@ impl Target {
 
     /// What an estimate of [`rule`] costs, by the headers of its answer.
     pub async fn cost_of_a_rule(&self, app: &str) -> anyhow::Result<u64> {
-        let path = format!("/v1/apps/{app}/segments/estimate");
-        let answer =
-            self.request(reqwest::Method::POST, &path).json(&rule(0)).send().await?.error_for_status()?;
+        let answer = self.estimate(app, &rule(0)).send().await?.error_for_status()?;
         let header = |name| answer.headers().get(name)?.to_str().ok()?.parse::<u64>().ok();
         let (limit, left) = (header("ratelimit-limit"), header("ratelimit-remaining"));
         Ok(limit.zip(left).map_or(1, |(limit, left)| limit.saturating_sub(left)).max(1))

@@ -9,13 +9,15 @@ use anyhow::{Context, ensure};
 use clap::Parser;
 use muster_evaluator::{Bound, Control, SnapshotCatalogue};
 use muster_load_tests::engine::bandwidth;
-use muster_load_tests::engine::load::{self, APP, Users};
+use muster_load_tests::engine::load::{self, Users};
 use muster_load_tests::engine::peer::{self, Peer};
 use muster_load_tests::engine::rules::{self, Rule};
 use muster_load_tests::times::median;
 use muster_profile_store::{Snapshot, Store};
 use muster_rules::Caps;
 use rayon::ThreadPool;
+
+const APP: &str = "engine";
 
 #[derive(Debug, Parser)]
 struct Args {
@@ -52,7 +54,7 @@ fn main() -> anyhow::Result<()> {
         }
         let began = Instant::now();
         let users = Users::of(args.users);
-        let rows = load::fill(&users, &store, peer.as_mut(), &folder)?;
+        let rows = load::fill(APP, &users, &store, peer.as_mut(), &folder)?;
         eprintln!(
             "{} label rows and {} behaviour rows into both in {:.0} s",
             rows.labels,

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use clap::Parser;
-use muster_load_tests::apps::Target;
-use muster_load_tests::stream::{Outcome, estimates};
+use muster_load_tests::apps::{Target, rule};
+use muster_load_tests::stream::{Outcome, steady};
 use muster_load_tests::times::{Times, median};
 
 const LOUD: &str = "loud";
@@ -80,6 +80,10 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
+async fn estimates(target: &Target, app: &str, per_second: u32, time: Duration) -> Outcome {
+    steady(per_second, time, |number| target.estimate(app, &rule(number))).await
+}
+
 /// The calm apps' times, and what became of the loud one's requests.
 async fn round(target: &Target, args: &Args, loud: bool) -> (Times, Outcome) {
     let time = Duration::from_secs(args.seconds);
@@ -88,9 +92,9 @@ async fn round(target: &Target, args: &Args, loud: bool) -> (Times, Outcome) {
             estimates(target, CALM[0], args.calm, time),
             estimates(target, CALM[1], args.calm, time)
         );
+        let lost = one.lost() + two.lost();
         let mut times = one.answered;
         times.extend(&two.answered);
-        let lost = one.failed + two.failed + one.turned_away + two.turned_away;
         if lost > 0 {
             eprintln!("{lost} requests of the calm apps were not answered");
         }

@@ -17,8 +17,6 @@ use super::peer::Peer;
 use super::rules::{label_name, page_name};
 use super::set::{self, DAYS, Event, Label, PAGES, day};
 
-pub const APP: &str = "engine";
-
 /// The users' numbers by bucket.
 pub struct Users(Vec<Vec<u32>>);
 
@@ -54,9 +52,15 @@ pub struct Rows {
 }
 
 /// Behaviour first, day by day, then the labels.
-pub fn fill(users: &Users, store: &Store, peer: Option<&mut Peer>, scratch: &Path) -> anyhow::Result<Rows> {
+pub fn fill(
+    app: &str,
+    users: &Users,
+    store: &Store,
+    peer: Option<&mut Peer>,
+    scratch: &Path,
+) -> anyhow::Result<Rows> {
     let mut peer = peer;
-    let mut publication = store.publish(APP)?;
+    let mut publication = store.publish(app)?;
     let mut behaviour = 0;
     for n in 0..DAYS {
         behaviour += fill_day(users, n, &mut publication, peer.as_deref_mut(), scratch)?;

@@ -98,6 +98,11 @@ impl Label {
         numbered.map(|(number, upto)| Label { number: number as u16, upto }).collect()
     }
 
+    /// How many tags it has, numbered from 1.
+    pub fn tags(&self) -> u16 {
+        self.upto.len() as u16
+    }
+
     /// The tag that the user carries; tags count from 1.
     pub fn tag(&self, user: u32) -> Option<u16> {
         let draw = unit(hash(1 + u64::from(self.number), user));
