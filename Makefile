@@ -1,7 +1,7 @@
 # One front door. `make test` is everything CI runs; the servers and tools it needs beyond the Rust
 # toolchain it installs itself (deploy/servers.sh, app/tests/tools.sh).
 
-.PHONY: test lint unit split servers deployment demo bench neighbours fuzz
+.PHONY: test lint unit split servers deployment demo bench neighbours calibration fuzz
 
 test: lint deployment unit split
 
@@ -33,6 +33,10 @@ bench:
 # One app sends ten times its quota: what the others notice of it.
 neighbours:
 	cargo run --release --locked -p muster-load-tests --bin neighbours
+
+# How often the intervals of sampled estimates hold the exact count.
+calibration:
+	cargo run --release --locked -p muster-load-tests --bin calibration
 
 # Damaged store files, read for ten minutes with every overflow and assertion checked.
 SECONDS = 600
