@@ -1,7 +1,7 @@
 # One front door. `make test` is everything CI runs; the servers and tools it needs beyond the Rust
 # toolchain it installs itself (deploy/servers.sh, app/tests/tools.sh).
 
-.PHONY: test lint unit split servers deployment demo bench neighbours fuzz builds tiers
+.PHONY: test lint unit split servers deployment demo bench neighbours fuzz builds tiers calibration
 
 test: lint deployment unit split
 
@@ -42,6 +42,9 @@ neighbours:
 tiers:
 	cargo build --release --locked -p muster
 	cargo run --release --locked -p muster-load-tests --bin tiers -- $(ARGS)
+# How often the intervals of sampled estimates hold the exact count.
+calibration:
+	cargo run --release --locked -p muster-load-tests --bin calibration
 
 # Damaged store files, read for ten minutes with every overflow and assertion checked.
 SECONDS = 600

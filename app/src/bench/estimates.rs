@@ -68,7 +68,7 @@ pub async fn measure(client: &Client, conditions: usize, time: Duration) -> Resu
 async fn one(client: &Client, conditions: usize, number: u64) -> Result<(Duration, Value), Failure> {
     let rule = rules::rule(conditions, number).to_string();
     let begun = Instant::now();
-    let answer = estimate::ask(client, APP, rule).await?;
+    let answer = estimate::ask(client, APP, rule, estimate::Contract::default()).await?;
     Ok((begun.elapsed(), answer))
 }
 

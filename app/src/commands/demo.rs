@@ -135,7 +135,7 @@ async fn bring_in(args: &DemoArgs, client: &Client, told: &Told) -> Result<(), F
 }
 
 async fn ask(client: &Client, question: &Question, told: &Told) -> Result<(), Failure> {
-    let answer = estimate::ask(client, APP, question.rule.to_owned()).await?;
+    let answer = estimate::ask(client, APP, question.rule.to_owned(), estimate::Contract::default()).await?;
     told.say(|| format!("{}\n\n{}\n", question.text, question.rule));
     told.say(|| show::estimate::to_text(&question.parsed(), &answer) + "\n");
     told.json(|| answer);

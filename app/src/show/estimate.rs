@@ -34,18 +34,26 @@ fn headline(rule: &Value, answer: &Value) -> String {
         None | Some("all") => "users".to_owned(),
         Some(name) => format!("users in {}", one_line(name)),
     };
-    let sureness = match (answer.get("exact"), answer.get("interval")) {
-        (Some(Value::Bool(false)), Some(interval)) => format!("sampled, between {interval}"),
-        (Some(Value::Bool(false)), None) => "sampled".to_owned(),
-        _ => "exact".to_owned(),
+    let number = |count: u64, interval: &str| match answer.get(interval) {
+        Some(Value::Array(_)) => format!("about {}", number::grouped(count)),
+        _ => number::grouped(count),
     };
     let took = answer.get("took_ms").and_then(Value::as_f64).unwrap_or_default();
     format!(
-        "{} of {} {universe} ({}), {sureness}, in {took:.1} ms",
-        number::grouped(count),
-        number::grouped(of),
+        "{} of {} {universe} ({}), {}, in {took:.1} ms",
+        number(count, "interval"),
+        number(of, "universe_interval"),
         number::share(count, of),
+        sureness(answer),
     )
+}
+
+/// `exact`, or `95 % sure between 1,180 and 1,290, from 12.5 % of the buckets`
+fn sureness(answer: &Value) -> String {
+    let Some(Value::Array(interval)) = answer.get("interval") else { return "exact".to_owned() };
+    let end = |place: usize| number::count(interval.get(place));
+    let evaluated = answer.get("evaluated").and_then(Value::as_f64).unwrap_or_default() * 100.0;
+    format!("95 % sure between {} and {}, from {evaluated:.1} % of the buckets", end(0), end(1))
 }
 
 /// The day looked from, and whatever is older than it or missing.
@@ -125,5 +133,20 @@ as of 20261101
   event order: 1 day missing: 20261005
 warning: /where/all/0/in/0: matches nobody";
         assert_eq!(to_text(&rule, &answer), wanted);
+    }
+
+    #[test]
+    fn a_sampled_number_says_how_sure_it_is() {
+        let rule = json!({"where": {"any": []}});
+        let mut answer = json!({
+            "count": 12_345, "universe_count": 100_000, "exact": false, "interval": [11_999, 12_700],
+            "evaluated": 0.125, "took_ms": 0.42,
+        });
+        let wanted = "about 12,345 of 100,000 users (12.3 %), 95 % sure between 11,999 and 12,700, \
+                      from 12.5 % of the buckets, in 0.4 ms";
+        assert_eq!(headline(&rule, &answer), wanted);
+        answer["universe_interval"] = json!([99_000, 101_000]);
+        let headline = headline(&json!({"universe": "active_7d"}), &answer);
+        assert!(headline.starts_with("about 12,345 of about 100,000 users in active_7d"), "{headline}");
     }
 }

@@ -11,14 +11,26 @@ use utoipa::ToSchema;
 /// How many users a rule holds, and what that rests on.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Estimate {
-    /// Users of the universe that satisfy the rule.
+    /// Users of the universe that satisfy the rule; estimated when `exact` is false, and so is what follows.
     pub count: u64,
+    /// Exact for the universe `all`.
     pub universe_count: u64,
     /// The day the rule looked from, `YYYYMMDD`.
     #[schema(value_type = u32, example = 20261101)]
     pub as_of: Ds,
-    /// Always true here: nothing was sampled.
+    /// False only where `within` or `budget_ms` was asked for and some of the buckets were enough.
     pub exact: bool,
+    /// Where the exact count lies with 95 % confidence, both ends included. Absent when `exact`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<u64>>, min_items = 2, max_items = 2, example = json!([950, 1050]))]
+    pub interval: Option<(u64, u64)>,
+    /// The same for `universe_count`. Absent when that is exact.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<u64>>, min_items = 2, max_items = 2)]
+    pub universe_interval: Option<(u64, u64)>,
+    /// Share of the buckets that were evaluated. Only where `within` or `budget_ms` was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evaluated: Option<f64>,
     /// Users of the universe per condition, by the condition's JSON pointer in the rule.
     pub leaves: BTreeMap<String, u64>,
     /// Per part of the rule: which published day it used, and which days are missing.

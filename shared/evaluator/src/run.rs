@@ -45,7 +45,7 @@ pub struct Counts {
 
 /// What one thread works with.
 #[derive(Default)]
-struct Worker {
+pub(crate) struct Worker {
     scratch: Scratch,
     pool: Pool,
     leaves: Vec<Box<Block>>,
@@ -60,23 +60,36 @@ struct Bucket<'a> {
 impl Bound {
     /// Counts the rule, its universe and every condition.
     pub fn counts(&self, control: &Control<'_>) -> Result<Counts, EvaluationError> {
-        let counts = self.each_bucket(control, |bucket, worker| {
-            let bucket = self.open(bucket)?;
-            let mut counts = Counts { leaves: vec![0; self.operators.len()], ..Counts::default() };
-            for key in 0..bucket.universe.blocks() {
-                if (control.stopped)() {
-                    return Err(EvaluationError::Stopped);
-                }
-                self.count_block(&bucket, key as u16, worker, &mut counts);
+        let counts =
+            self.each_bucket(control, |bucket, worker| self.bucket_counts(bucket, control, worker))?;
+        Ok(self.total(counts))
+    }
+
+    /// The same for one bucket.
+    pub(crate) fn bucket_counts(
+        &self,
+        bucket: u32,
+        control: &Control<'_>,
+        worker: &mut Worker,
+    ) -> Result<Counts, EvaluationError> {
+        let bucket = self.open(bucket)?;
+        let mut counts = self.total([]);
+        for key in 0..bucket.universe.blocks() {
+            if (control.stopped)() {
+                return Err(EvaluationError::Stopped);
             }
-            Ok(counts)
-        })?;
+            self.count_block(&bucket, key as u16, worker, &mut counts);
+        }
+        Ok(counts)
+    }
+
+    pub(crate) fn total(&self, counts: impl IntoIterator<Item = Counts>) -> Counts {
         let none = Counts { leaves: vec![0; self.operators.len()], ..Counts::default() };
-        Ok(counts.into_iter().fold(none, |sum, counts| Counts {
+        counts.into_iter().fold(none, |sum, counts| Counts {
             count: sum.count + counts.count,
             universe: sum.universe + counts.universe,
             leaves: sum.leaves.iter().zip(&counts.leaves).map(|(a, b)| a + b).collect(),
-        }))
+        })
     }
 
     /// Counts the rule alone: conditions that can't change the answer any more are left out, block by block.

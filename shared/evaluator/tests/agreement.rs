@@ -4,6 +4,7 @@
 
 mod app;
 mod random;
+mod sampled;
 
 use app::{App, Part, agree, bind, ds};
 use muster_evaluator::oracle::{EventRow, LabelRow};

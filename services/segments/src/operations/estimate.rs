@@ -1,9 +1,10 @@
-//! Counts a rule live.
+//! Counts a rule live: exactly, or as well as it is asked for.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use muster_evaluator::Control;
+use muster_evaluator::{Bound, Control, EvaluationError, Sampled, Sampling};
 use muster_rules::Rule;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::prepare::Prepared;
 use crate::Segments;
@@ -11,29 +12,66 @@ use crate::answers::Estimate;
 use crate::error::Error;
 use crate::instruments;
 
+/// How good an answer has to be, and how long it may take; exact without either.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Contract {
+    /// Relative error of the count, with 95 % confidence.
+    pub within: Option<f64>,
+    /// From when the request began.
+    pub budget: Option<Duration>,
+}
+
 /// Works on the calling thread and the evaluator's; `stopped` ends it early. The time told is that since
 /// `began`.
 pub fn estimate(
     segments: &Segments,
     app: &str,
     rule: &Rule,
+    contract: Contract,
     began: Instant,
     stopped: &(dyn Fn() -> bool + Sync),
 ) -> Result<Estimate, Error> {
     let prepared = Prepared::open(segments, app, rule, "")?;
     let span = tracing::info_span!("evaluate", conditions = prepared.bound.plan().leaves.len());
-    let counts = span.in_scope(|| prepared.bound.counts(&Control { stopped, progress: &|_| {} }))?;
+    let sampling = contract.sampling(rule, began);
+    let control = Control { stopped, progress: &|_| {} };
+    let counted = span.in_scope(|| count(&prepared.bound, sampling.as_ref(), &control))?;
     let leaves = &prepared.bound.plan().leaves;
     let took = began.elapsed();
     instruments::estimated(took, leaves.len());
     Ok(Estimate {
-        count: counts.count,
-        universe_count: counts.universe,
+        count: counted.counts.count,
+        universe_count: counted.counts.universe,
         as_of: prepared.as_of(),
-        exact: true,
-        leaves: leaves.iter().map(|leaf| leaf.pointer.clone()).zip(counts.leaves).collect(),
+        exact: counted.interval.is_none(),
+        interval: counted.interval,
+        universe_interval: counted.universe_interval,
+        evaluated: sampling.map(|_| counted.evaluated),
+        leaves: leaves.iter().map(|leaf| leaf.pointer.clone()).zip(counted.counts.leaves).collect(),
         freshness: serde_json::to_value(&prepared.freshness)?,
         warnings: serde_json::to_value(&prepared.warnings)?,
         took_ms: (took.as_secs_f64() * 1e6).round() / 1e3,
     })
+}
+
+fn count(
+    bound: &Bound,
+    sampling: Option<&Sampling>,
+    control: &Control<'_>,
+) -> Result<Sampled, EvaluationError> {
+    match sampling {
+        Some(sampling) => bound.sampled(sampling, control),
+        None => bound.counts(control).map(Sampled::exact),
+    }
+}
+
+impl Contract {
+    /// Two askings of one rule take the same buckets, whatever it counts.
+    fn sampling(self, rule: &Rule, began: Instant) -> Option<Sampling> {
+        if self.within.is_none() && self.budget.is_none() {
+            return None;
+        }
+        let until = self.budget.map(|budget| began + budget);
+        Some(Sampling { within: self.within, until, seed: xxh3_64(rule.to_json().as_bytes()) })
+    }
 }

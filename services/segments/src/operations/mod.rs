@@ -7,7 +7,7 @@ mod keep;
 mod make_cohort;
 mod prepare;
 
-pub use estimate::estimate;
+pub use estimate::{Contract, estimate};
 pub use explain::membership;
 pub use export::{Format, export};
 pub use keep::{SegmentChange, change, create, get, shown};
