@@ -42,6 +42,7 @@ neighbours:
 tiers:
 	cargo build --release --locked -p muster
 	cargo run --release --locked -p muster-load-tests --bin tiers -- $(ARGS)
+
 # How often the intervals of sampled estimates hold the exact count.
 calibration:
 	cargo run --release --locked -p muster-load-tests --bin calibration

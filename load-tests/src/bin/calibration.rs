@@ -9,7 +9,8 @@ use std::time::Instant;
 use anyhow::Context;
 use clap::Parser;
 use muster_evaluator::{Bound, Control, Counts, Sampled, Sampling, SnapshotCatalogue};
-use muster_load_tests::engine::load::{self, APP, Users};
+use muster_load_tests::engine::load::{self, Users};
+use muster_load_tests::engine::set::Ids;
 use muster_load_tests::times::median;
 use muster_profile_store::{Snapshot, Store};
 use muster_rules::arbitrary::Arbitrary;
@@ -18,6 +19,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 /// What is asked of each rule: a relative error, or no more than the first buckets.
+const APP: &str = "calibration";
 const ASKED: [Option<f64>; 6] = [Some(0.01), Some(0.02), Some(0.05), Some(0.1), Some(0.2), None];
 /// Of each rule and what is asked of it; the median counts.
 const RUNS: usize = 5;
@@ -58,7 +60,7 @@ fn main() -> anyhow::Result<()> {
     std::fs::create_dir_all(&folder)?;
     let store = Store::open(&folder.join("muster"))?;
     if store.users(APP)?.is_none() {
-        load::fill(&Users::of(args.users), &store, None, &folder)?;
+        load::fill(APP, &Users::of(args.users, Ids::Scattered), &store, None, &folder)?;
     }
     let snapshot = store.snapshot(APP)?.context("nothing was published")?;
     let words = words(&snapshot)?;

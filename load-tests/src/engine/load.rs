@@ -15,17 +15,18 @@ use muster_profile_store::{
 
 use super::peer::Peer;
 use super::rules::{label_name, page_name};
-use super::set::{self, DAYS, Event, Label, PAGES, day};
+use super::set::{self, DAYS, Event, Ids, Label, PAGES, day};
 
-/// The users' numbers by bucket.
-pub struct Users(Vec<Vec<u32>>);
+/// The users' numbers and ids by bucket.
+pub struct Users(Vec<Vec<(u32, u32)>>);
 
 impl Users {
-    pub fn of(users: u32) -> Users {
+    pub fn of(users: u32, ids: Ids) -> Users {
         let mut buckets = vec![Vec::new(); BUCKETS as usize];
         let mut text = Text::default();
         for user in 0..users {
-            buckets[bucket_of(text.of(set::user_id(user)), BUCKETS) as usize].push(user);
+            let id = ids.of(user);
+            buckets[bucket_of(text.of(id), BUCKETS) as usize].push((user, id));
         }
         Users(buckets)
     }
@@ -112,7 +113,7 @@ fn fill_day(
 
 /// One bucket of an event's day; gives the number of rows.
 fn fill_event(
-    users: &[u32],
+    users: &[(u32, u32)],
     event: Event,
     n: usize,
     tuples: &[Tuple],
@@ -123,12 +124,11 @@ fn fill_event(
     let (mut texts, mut bytes) = (vec![Text::default(); BATCH], Vec::new());
     for users in users.chunks(BATCH) {
         let mut batch = Vec::with_capacity(2 * BATCH);
-        for (&user, text) in users.iter().zip(&mut texts) {
+        for (&(user, id), text) in users.iter().zip(&mut texts) {
             set::rows(user, event, n, &mut rows);
             if rows.is_empty() {
                 continue;
             }
-            let id = set::user_id(user);
             let user = User::new(text.of(id));
             for row in &rows {
                 let tuple = tuples[usize::from(row.page)];
@@ -174,14 +174,18 @@ fn fill_label(
 }
 
 /// One bucket of a label; gives the number of rows.
-fn fill_tags(users: &[u32], label: &Label, out: &mut LabelBucket<'_>, copy: &Copy) -> anyhow::Result<u64> {
+fn fill_tags(
+    users: &[(u32, u32)],
+    label: &Label,
+    out: &mut LabelBucket<'_>,
+    copy: &Copy,
+) -> anyhow::Result<u64> {
     let mut count = 0;
     let (mut texts, mut bytes) = (vec![Text::default(); BATCH], Vec::new());
     for users in users.chunks(BATCH) {
         let mut batch = Vec::with_capacity(BATCH);
-        for (&user, text) in users.iter().zip(&mut texts) {
+        for (&(user, id), text) in users.iter().zip(&mut texts) {
             let Some(tag) = label.tag(user) else { continue };
-            let id = set::user_id(user);
             batch.push(LabelRow { user: User::new(text.of(id)), tag: tag.into(), weight: None });
             bytes.extend_from_slice(&tag.to_le_bytes());
             bytes.extend_from_slice(&id.to_le_bytes());

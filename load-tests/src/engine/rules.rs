@@ -11,6 +11,7 @@ pub struct Rule {
     conditions: Vec<Condition>,
 }
 
+#[derive(Clone)]
 enum Condition {
     Tags { label: u16, tags: Vec<u16> },
     Event { event: Event, page: Option<u16>, days: usize, at_least: u32 },
@@ -73,6 +74,29 @@ pub fn all() -> Vec<Rule> {
         rule("3 behaviours, one excluded", true, three),
         rule("10 mixed conditions", true, mixed),
     ]
+}
+
+/// So many rules of three conditions each, out of a few dozen that they share.
+pub fn some(count: usize) -> Vec<Rule> {
+    let conditions: Vec<Condition> = (0..60).map(shared).collect();
+    let pick = |n: usize| conditions[n % conditions.len()].clone();
+    let rule = |n: usize| Rule {
+        name: "one of many",
+        behaviour: true,
+        conditions: vec![pick(n * 7), pick(n * 13 + n / 60 + 1), pick(n * 29 + n / 7 + 2)],
+    };
+    (0..count).map(rule).collect()
+}
+
+fn shared(n: u16) -> Condition {
+    match n % 3 {
+        0 => Tags { label: n % 10, tags: vec![1, 1 + n % 3] },
+        1 => Tags { label: 10 + n % 35, tags: vec![1] },
+        _ => {
+            let (event, days) = (Event::ALL[usize::from(n) % 2], [1, 7, 14, 30][usize::from(n) / 3 % 4]);
+            Condition::Event { event, page: None, days, at_least: 1 + u32::from(n) / 12 }
+        }
+    }
 }
 
 impl Rule {

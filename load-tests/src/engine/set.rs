@@ -60,6 +60,24 @@ pub struct Row {
     pub pv: u16,
 }
 
+/// Where in 32 bits the users' ids lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Ids {
+    /// Everywhere, as those of a large app's users among all of a platform's.
+    Scattered,
+    /// From 0 on without a gap: the best case for bitmaps of ids.
+    Dense,
+}
+
+impl Ids {
+    pub fn of(self, n: u32) -> u32 {
+        match self {
+            Ids::Scattered => user_id(n),
+            Ids::Dense => n,
+        }
+    }
+}
+
 /// The external id of user number `n`: 32 bits that look random, each once.
 pub fn user_id(n: u32) -> u32 {
     let mut id = n.wrapping_mul(0x9E37_79B1);

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use crate::apps::Target;
 use crate::engine::load::{self, Users};
+use crate::engine::set::Ids;
 
 /// Polling jobs is the caller's quota, not an app's.
 const CONFIG: &str = "[gateway.quotas]\nread = { per_second = 1000000, burst = 1000000 }\n";
@@ -28,7 +29,7 @@ pub fn fill(data: &Path, users: u32) -> anyhow::Result<()> {
     let app = app_of(users);
     if store.users(&app)?.is_none() {
         eprintln!("making an app of {users} users");
-        load::fill(&app, &Users::of(users), &store, None, data)?;
+        load::fill(&app, &Users::of(users, Ids::Scattered), &store, None, data)?;
     }
     Ok(())
 }

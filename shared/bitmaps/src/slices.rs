@@ -225,6 +225,11 @@ impl<'a> SlicesView<'a> {
         Some((above as i64).wrapping_sub(below as i64))
     }
 
+    /// Bytes that the planes take.
+    pub fn plane_bytes(&self) -> usize {
+        self.positive.iter().chain(&self.negative).map(PortableView::byte_len).sum()
+    }
+
     /// Whether a value below zero may be in block `key`.
     pub fn has_negative(&self, key: u16) -> bool {
         self.negative.iter().any(|plane| plane.cardinality(key) > 0)

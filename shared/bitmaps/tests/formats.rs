@@ -5,7 +5,7 @@ mod samples;
 use std::collections::BTreeMap;
 
 use muster_bitmaps::clickhouse::{self, Runs};
-use muster_bitmaps::{Planes, SlicesView, slices};
+use muster_bitmaps::{Planes, PortableView, SlicesView, encode, slices};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use roaring::RoaringBitmap;
 
@@ -191,4 +191,30 @@ fn no_bytes_make_a_format_panic() {
     }
     assert!(accepted.iter().all(|count| *count > 100), "{accepted:?}");
     assert!(answered > 0);
+}
+
+#[test]
+fn own_format_golden_file_still_reads() {
+    let bitmap = own_golden();
+    for view in [PortableView::parse(&golden("own.bin")), PortableView::parse_trusted(&golden("own.bin"))] {
+        assert_eq!(view.unwrap().to_roaring().unwrap(), bitmap);
+    }
+}
+
+/// A container of each kind.
+fn own_golden() -> RoaringBitmap {
+    let array = (0..300).map(|n| n * 200);
+    let bits = (0..65_536).step_by(3).map(|n| (1 << 16) + n);
+    let runs = (2 << 16)..(2 << 16) + 30_000;
+    let masked = (0..65_536).step_by(40).map(|n| (5 << 16) + n);
+    array.chain(bits).chain(runs).chain(masked).collect()
+}
+
+#[test]
+#[ignore = "rewrites the golden file"]
+fn regold() {
+    if std::env::var_os("MUSTER_REGOLD").is_some() {
+        let path = format!("{}/tests/golden/own.bin", env!("CARGO_MANIFEST_DIR"));
+        std::fs::write(path, encode(&own_golden())).unwrap();
+    }
 }

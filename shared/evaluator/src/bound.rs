@@ -30,6 +30,17 @@ impl Bound {
         Ok(Bound { universe, operators, ordered, plan, snapshot })
     }
 
+    /// Bytes of the conditions' data, all of which are read unless a block is left early.
+    pub fn bytes(&self) -> Result<u64, StoreError> {
+        let mut bytes = 0;
+        for bucket in 0..self.snapshot.directory().buckets() {
+            for operator in &self.operators {
+                bytes += operator.open(bucket)?.bytes() as u64;
+            }
+        }
+        Ok(bytes)
+    }
+
     pub fn plan(&self) -> &Plan {
         &self.plan
     }

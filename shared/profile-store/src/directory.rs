@@ -256,11 +256,38 @@ impl Directory {
         Some(Place { bucket, ordinal })
     }
 
+    /// The ids of one bucket, for whoever wants many of them.
+    pub fn ids(&self, bucket: u32) -> BucketIds<'_> {
+        let files = self.files.iter().filter(|file| file.entry.count[bucket as usize] > 0);
+        BucketIds { files: files.map(|file| file.bucket(bucket)).collect(), at: 0 }
+    }
+
     /// The external id; None when the ordinal was never given.
     pub fn user(&self, place: Place) -> Option<&[u8]> {
         let bucket = place.bucket as usize;
         let file = self.files.iter().rev().find(|file| file.entry.base[bucket] <= place.ordinal)?;
         file.bucket(place.bucket).user(place.ordinal)
+    }
+}
+
+/// Reads the ids of a bucket; fastest when ordinals ascend.
+pub struct BucketIds<'a> {
+    /// Oldest first: ordinals run on from one to the next.
+    files: Vec<BucketIndex<'a>>,
+    /// The file of the last one.
+    at: usize,
+}
+
+impl<'a> BucketIds<'a> {
+    /// None when the ordinal was never given.
+    pub fn user(&mut self, ordinal: u32) -> Option<&'a [u8]> {
+        if self.files.get(self.at).is_none_or(|file| ordinal < file.base) {
+            self.at = 0;
+        }
+        while self.files.get(self.at + 1).is_some_and(|next| next.base <= ordinal) {
+            self.at += 1;
+        }
+        self.files.get(self.at)?.user(ordinal)
     }
 }
 

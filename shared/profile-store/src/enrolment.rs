@@ -358,9 +358,12 @@ mod tests {
                 places.values().filter(|place| place.bucket == bucket).map(|place| place.ordinal).collect();
             assert!(given.into_iter().eq(0..directory.users_in(bucket)));
         }
+        let mut ids: Vec<_> = (0..4).map(|bucket| directory.ids(bucket)).collect();
+        assert_eq!(ids[0].user(directory.users_in(0)), None);
         for (user, place) in &places {
             assert_eq!(directory.find(user.as_bytes()), Some(*place));
             assert_eq!(directory.user(*place), Some(user.as_bytes()));
+            assert_eq!(ids[place.bucket as usize].user(place.ordinal), Some(user.as_bytes()));
         }
         assert_eq!(directory.find(b"nobody"), None);
         assert_eq!(directory.user(Place { bucket: 0, ordinal: UNKNOWN }), None);

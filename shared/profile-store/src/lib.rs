@@ -41,7 +41,7 @@ use roaring::RoaringBitmap;
 pub use bucket::BucketAt;
 pub use cohort::{CohortFile, CohortMeta};
 pub use dictionary::Dictionary;
-pub use directory::{Directory, Place, User, bucket_of};
+pub use directory::{BucketIds, Directory, Place, User, bucket_of};
 pub use error::{Result, StoreError};
 pub use event_part::{EventMeta, EventPart};
 pub use event_writer::{EventBucket, EventRow, Tuple};

@@ -103,6 +103,12 @@ impl<'a> Postings<'a> {
         None
     }
 
+    /// Bytes that a row's place and its number in the column take.
+    pub fn row_bytes(&self, column: usize) -> usize {
+        let place = if let Ordinals::Blocks { .. } = self.ordinals { 2 } else { 4 };
+        place + self.numbers[column].width
+    }
+
     /// Column 0 is pv, column 1 + i measure number i.
     pub fn number(&self, column: usize, row: usize) -> i64 {
         self.numbers[column].at(row)

@@ -9,7 +9,7 @@ use muster_days::Ds;
 use crate::cohort::CohortFile;
 use crate::dictionary::Dictionary;
 use crate::directory::{Directory, UsersFile};
-use crate::error::{Result, StoreError};
+use crate::error::{AtPath, Result, StoreError};
 use crate::event_part::EventPart;
 use crate::label_part::LabelPart;
 use crate::manifest::Manifest;
@@ -114,6 +114,12 @@ impl Snapshot {
             Dictionary::new(file, entry).map(|part| Part::Dictionary(Arc::new(part)))
         })?;
         Ok(if let Part::Dictionary(part) = part { Some(part) } else { None })
+    }
+
+    /// Length in bytes of one of the manifest's files.
+    pub fn file_len(&self, file: &str) -> Result<u64> {
+        let path = self.shelf.folder().join(file);
+        Ok(std::fs::metadata(&path).at(&path)?.len())
     }
 
     /// None when the app has no such cohort.

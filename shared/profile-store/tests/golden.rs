@@ -1,5 +1,5 @@
-//! A small app as today's format has it, checked in: every later program must read these very bytes, and
-//! must refuse them by name when they are damaged. A new format adds a folder; no folder ever changes.
+//! A small app as each format had it, checked in: every later program must read these very bytes, and must
+//! refuse them by name when they are damaged. A new format adds a folder; no folder ever changes.
 //!
 //! `MUSTER_REGOLD=1 cargo test -p muster-profile-store --test golden -- --ignored` writes the files anew,
 //! for as long as the format has not been released.
@@ -19,16 +19,20 @@ use roaring::RoaringBitmap;
 
 const APP: &str = "shop/1";
 
-fn golden() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1")
+/// The format's versions, the newest last.
+const VERSIONS: [&str; 2] = ["v1", "v2"];
+const NEWEST: &str = "v2";
+
+fn golden(version: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(version)
 }
 
 fn ds(number: i64) -> Ds {
     Ds::from_number(number).unwrap()
 }
 
-/// What the files say, in words.
-const EXPECTED: &str = include_str!("golden/v1.expected.txt");
+/// What the files of every version say, in words.
+const EXPECTED: &str = include_str!("golden/expected.txt");
 
 fn read(root: &Path) -> Result<Vec<String>, StoreError> {
     let store = Store::open(root)?;
@@ -39,19 +43,24 @@ fn read(root: &Path) -> Result<Vec<String>, StoreError> {
 }
 
 #[test]
-fn the_first_format_is_read_as_it_was_written() {
-    let copy = copied();
-    let found = read(copy.path()).unwrap();
-    let expected: Vec<&str> = EXPECTED.lines().collect();
-    for (n, (found, expected)) in found.iter().zip(&expected).enumerate() {
-        assert_eq!(found, expected, "line {}", n + 1);
+fn every_format_is_read_as_it_was_written() {
+    for version in VERSIONS {
+        let found = read(copied(version).path()).unwrap();
+        let expected: Vec<&str> = EXPECTED.lines().collect();
+        for (n, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            assert_eq!(found, expected, "{version}, line {}", n + 1);
+        }
+        assert_eq!(found.len(), expected.len());
     }
-    assert_eq!(found.len(), expected.len());
 }
 
 #[test]
-fn the_first_format_can_be_added_to() {
-    let copy = copied();
+fn every_format_can_be_added_to() {
+    VERSIONS.into_iter().for_each(check_addition);
+}
+
+fn check_addition(version: &str) {
+    let copy = copied(version);
     let before = read(copy.path()).unwrap();
     let store = Store::open(copy.path()).unwrap();
     let mut publication = store.publish(APP).unwrap();
@@ -91,10 +100,10 @@ fn used_files(root: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn copied() -> tempfile::TempDir {
+fn copied(version: &str) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
-    for file in files(&golden()) {
-        let to = copy.path().join(file.strip_prefix(golden()).unwrap());
+    for file in files(&golden(version)) {
+        let to = copy.path().join(file.strip_prefix(golden(version)).unwrap());
         fs::create_dir_all(to.parent().unwrap()).unwrap();
         fs::copy(&file, to).unwrap();
     }
@@ -103,7 +112,7 @@ fn copied() -> tempfile::TempDir {
 
 #[test]
 fn damage_is_refused_by_the_name_of_the_file() {
-    let copy = copied();
+    let copy = copied(NEWEST);
     let good = read(copy.path()).unwrap();
     let files = used_files(copy.path());
     assert!(files.len() >= 9, "{files:?}");
@@ -156,7 +165,7 @@ fn damage(rng: &mut StdRng, whole: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_missing_or_newer_file_is_named() {
-    let copy = copied();
+    let copy = copied(NEWEST);
     for file in used_files(copy.path()) {
         let name = file.file_name().unwrap().to_str().unwrap();
         let whole = fs::read(&file).unwrap();
@@ -182,11 +191,12 @@ fn regold() {
     if std::env::var_os("MUSTER_REGOLD").is_none() {
         return;
     }
-    let _ = fs::remove_dir_all(golden());
-    write(&golden());
-    let lines = read(&golden()).unwrap();
-    fs::write(golden().with_extension("expected.txt"), lines.join("\n") + "\n").unwrap();
-    for entry in fs::read_dir(golden().join("apps")).unwrap() {
+    let golden = golden(NEWEST);
+    let _ = fs::remove_dir_all(&golden);
+    write(&golden);
+    let lines = read(&golden).unwrap();
+    fs::write(golden.with_file_name("expected.txt"), lines.join("\n") + "\n").unwrap();
+    for entry in fs::read_dir(golden.join("apps")).unwrap() {
         fs::remove_file(entry.unwrap().path().join("lock")).unwrap();
     }
 }

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::instruments;
 
 /// Bytes sent at once.
-const CHUNK: usize = 64 * 1024;
+const CHUNK: usize = 256 * 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Format {
@@ -46,32 +46,50 @@ impl Format {
     }
 
     fn write(self, user: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+        let plain = user.iter().all(|&byte| is_plain(byte));
         match self {
             Format::Ndjson => {
                 out.extend_from_slice(b"{\"user_id\":");
-                serde_json::to_writer(&mut *out, &String::from_utf8_lossy(user))?;
+                if plain {
+                    out.push(b'"');
+                    out.extend_from_slice(user);
+                    out.push(b'"');
+                } else {
+                    serde_json::to_writer(&mut *out, &String::from_utf8_lossy(user))?;
+                }
                 out.extend_from_slice(b"}\n");
             }
             Format::Csv => {
-                // RFC 4180: an id that holds a comma or a quote is quoted; line breaks are in no id.
-                if user.iter().any(|byte| matches!(byte, b',' | b'"')) {
-                    out.push(b'"');
-                    user.iter().for_each(|&byte| {
-                        out.extend_from_slice(if byte == b'"' {
-                            b"\"\""
-                        } else {
-                            std::slice::from_ref(&byte)
-                        })
-                    });
-                    out.push(b'"');
-                } else {
+                if plain {
                     out.extend_from_slice(user);
+                } else {
+                    write_csv(user, out);
                 }
                 out.push(b'\n');
             }
         }
         Ok(())
     }
+}
+
+/// Stands for itself in both formats.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b',' | b'\\')
+}
+
+/// RFC 4180: an id that holds a comma or a quote is quoted; line breaks are in no id.
+fn write_csv(user: &[u8], out: &mut Vec<u8>) {
+    if !user.iter().any(|byte| matches!(byte, b',' | b'"')) {
+        return out.extend_from_slice(user);
+    }
+    out.push(b'"');
+    for &byte in user {
+        if byte == b'"' {
+            out.push(b'"');
+        }
+        out.push(byte);
+    }
+    out.push(b'"');
 }
 
 /// A cohort opened for export.
@@ -107,6 +125,7 @@ impl Export {
         let mut users = 0;
         for bucket in 0..self.file.meta().buckets {
             let Some(members) = self.file.members(bucket)? else { continue };
+            let mut ids = self.snapshot.directory().ids(bucket);
             for (key, container) in members.containers() {
                 let mut failed = Ok(());
                 let mut gone = false;
@@ -114,8 +133,8 @@ impl Export {
                     if failed.is_err() || gone {
                         return;
                     }
-                    let place = Place { bucket, ordinal: u32::from(key) << 16 | u32::from(position) };
-                    failed = self.write(place, &mut out);
+                    let ordinal = u32::from(key) << 16 | u32::from(position);
+                    failed = self.write(ids.user(ordinal), Place { bucket, ordinal }, &mut out);
                     users += 1;
                     if out.len() >= CHUNK {
                         let chunk = std::mem::replace(&mut out, Vec::with_capacity(CHUNK + 1024));
@@ -133,8 +152,8 @@ impl Export {
         Ok(())
     }
 
-    fn write(&self, place: Place, out: &mut Vec<u8>) -> Result<(), Error> {
-        let user = self.snapshot.directory().user(place).ok_or_else(|| {
+    fn write(&self, user: Option<&[u8]>, place: Place, out: &mut Vec<u8>) -> Result<(), Error> {
+        let user = user.ok_or_else(|| {
             let what = format!("bucket {} has no user {}", place.bucket, place.ordinal);
             Error::Store(StoreError::Full(what))
         })?;
@@ -154,6 +173,7 @@ mod tests {
             assert_eq!(String::from_utf8(out).unwrap(), expected);
         };
         check(Format::Csv, "42", "42\n");
+        check(Format::Csv, "é\\", "é\\\n");
         check(Format::Csv, "a,\"b\"", "\"a,\"\"b\"\"\"\n");
         check(Format::Ndjson, "9007199254740993", "{\"user_id\":\"9007199254740993\"}\n");
         check(Format::Ndjson, "é\"\\", "{\"user_id\":\"é\\\"\\\\\"}\n");

@@ -40,6 +40,10 @@ impl Cohort {
 }
 
 impl Opened<'_> {
+    pub fn bytes(&self) -> usize {
+        self.members.as_ref().map_or(0, PortableView::byte_len)
+    }
+
     pub fn block(&self, key: u16, out: &mut Block) {
         out.clear();
         if let Some(container) = self.members.as_ref().and_then(|members| members.container(key)) {

@@ -51,6 +51,10 @@ impl Days {
 }
 
 impl Opened<'_> {
+    pub fn bytes(&self) -> usize {
+        self.users.iter().map(PortableView::byte_len).sum()
+    }
+
     pub fn block(&self, key: u16, scratch: &mut Scratch, out: &mut Block) {
         if let Some(any) = self.interval.asks_for_any() {
             out.clear();

@@ -100,6 +100,18 @@ impl Operator {
 }
 
 impl Opened<'_> {
+    /// Bytes of the mapped files that [`Opened::block`] reads, over all blocks.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Opened::Tags(tags) => tags.bytes(),
+            Opened::Weight(weight) => weight.bytes(),
+            Opened::Sums(sums) => sums.bytes(),
+            Opened::Days(days) => days.bytes(),
+            Opened::Postings(postings) => postings.bytes(),
+            Opened::Cohort(cohort) => cohort.bytes(),
+        }
+    }
+
     /// `out` becomes the positions of block `key` that satisfy the condition. Positions that no user has
     /// may be set.
     pub fn block(&self, key: u16, scratch: &mut Scratch, out: &mut Block) {

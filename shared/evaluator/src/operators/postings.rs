@@ -122,6 +122,14 @@ impl PostingSums {
 }
 
 impl Opened<'_> {
+    pub fn bytes(&self) -> usize {
+        let of_rows = |(_, day, rows): &(u16, usize, Range<usize>)| {
+            let OpenedDay { postings, column } = &self.days[*day];
+            rows.len() * postings.row_bytes(*column)
+        };
+        self.blocks.iter().map(of_rows).sum()
+    }
+
     /// The rows of the block, those of one day together.
     fn block_days(&self, key: u16) -> impl Iterator<Item = &[(u16, usize, Range<usize>)]> {
         let first = self.blocks.partition_point(|(block, ..)| *block < key);

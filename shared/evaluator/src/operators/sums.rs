@@ -87,6 +87,14 @@ impl Sums {
 }
 
 impl Opened<'_> {
+    pub fn bytes(&self) -> usize {
+        let of_column = |column: &SlicesView<'_>| match self.any {
+            Some(_) => column.exists().byte_len(),
+            None => column.plane_bytes(),
+        };
+        self.columns.iter().map(of_column).sum()
+    }
+
     pub fn block(&self, key: u16, scratch: &mut Scratch, out: &mut Block) {
         if let Some(any) = self.any {
             out.clear();

@@ -84,6 +84,10 @@ impl Tags {
 }
 
 impl Opened<'_> {
+    pub fn bytes(&self) -> usize {
+        self.users.iter().map(PortableView::byte_len).sum()
+    }
+
     pub fn block(&self, key: u16, out: &mut Block) {
         out.clear();
         for container in self.users.iter().filter_map(|users| users.container(key)) {

@@ -70,6 +70,10 @@ impl Weight {
 }
 
 impl Opened<'_> {
+    pub fn bytes(&self) -> usize {
+        self.columns.iter().map(|column| column.plane_bytes() + column.exists().byte_len()).sum()
+    }
+
     pub fn block(&self, key: u16, scratch: &mut Scratch, out: &mut Block) {
         out.clear();
         for column in &self.columns {
