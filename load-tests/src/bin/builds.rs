@@ -7,7 +7,7 @@ use std::time::Instant;
 use clap::Parser;
 use muster_load_tests::builds::direct::Parsed;
 use muster_load_tests::builds::files::{self, Rows};
-use muster_load_tests::builds::memory;
+use muster_load_tests::builds::process;
 use muster_load_tests::times::median;
 use muster_profile_store::Store;
 
@@ -37,8 +37,8 @@ fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let folder = tempfile::tempdir_in(args.data.clone().unwrap_or_else(std::env::temp_dir))?;
     println!("{} users, {} threads\n", args.users, std::thread::available_parallelism()?);
-    println!("| rows | how many | into an empty store | once more | peak memory |");
-    println!("| :--- | ---: | ---: | ---: | ---: |");
+    println!("| rows | how many | into an empty store | once more | processor time a row | peak memory |");
+    println!("| :--- | ---: | ---: | ---: | ---: | ---: |");
     let parsed = Parsed::labels(args.users, args.shuffled);
     measure("labels, parsed", &args, folder.path(), |store, _| Ok(parsed.publish(store)?))?;
     drop(parsed);
@@ -63,20 +63,28 @@ fn measure(
     folder: &Path,
     build: impl Fn(&Store, &Path) -> anyhow::Result<u64>,
 ) -> anyhow::Result<()> {
-    memory::reset_peak()?;
-    let (mut rows, mut times) = (0, [Vec::new(), Vec::new()]);
+    process::reset_peak()?;
+    let (mut rows, mut times, mut used) = (0, [Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
     for _ in 0..args.runs.max(1) {
         let scratch = tempfile::tempdir_in(folder)?;
         let store = Store::open(&scratch.path().join("store"))?;
-        for times in &mut times {
-            let began = Instant::now();
+        for (times, used) in times.iter_mut().zip(&mut used) {
+            let (began, before) = (Instant::now(), process::processor_seconds()?);
             rows = build(&store, scratch.path())?;
             times.push(began.elapsed().as_secs_f64());
+            used.push(process::processor_seconds()? - before);
         }
     }
     let speed = |times| format!("{:.2} M/s", rows as f64 / median(times) / 1e6);
-    let [first, again] = times;
-    let peak = memory::peak().map_or("-".to_owned(), |bytes| format!("{} MiB", bytes >> 20));
-    println!("| {what} | {rows} | {} | {} | {peak} |", speed(first), speed(again));
+    let cost = |used| format!("{:.0}", median(used) / rows as f64 * 1e9);
+    let ([first, again], [first_used, again_used]) = (times, used);
+    println!(
+        "| {what} | {rows} | {} | {} | {} and {} ns | {} MiB |",
+        speed(first),
+        speed(again),
+        cost(first_used),
+        cost(again_used),
+        process::peak()? >> 20
+    );
     Ok(())
 }

@@ -2,4 +2,4 @@
 
 pub mod direct;
 pub mod files;
-pub mod memory;
+pub mod process;

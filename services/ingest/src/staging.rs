@@ -8,12 +8,13 @@ mod store;
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use muster_days::Ds;
 use muster_profile_store::{Store, StoreError};
 
 pub use piece::Piece;
-use piece::{Of, OwnedBad};
+use piece::{Of, OwnedBad, Spare};
 pub use record::Records;
 use store::RowStore;
 pub use store::{PartRows, StagedRows};
@@ -31,6 +32,7 @@ pub enum StagedPart {
 pub struct Staging<'a> {
     store: &'a Store,
     rows: RowStore,
+    spare: Arc<Spare>,
     rejects: RejectReport,
     count: u64,
     apps: Vec<String>,
@@ -59,6 +61,7 @@ impl<'a> Staging<'a> {
         Staging {
             store,
             rows: RowStore::new(spill, memory),
+            spare: Arc::default(),
             rejects,
             count: 0,
             apps: Vec::new(),
@@ -186,8 +189,8 @@ impl<'a> Pieces for Staging<'a> {
     type Piece = Piece<'a>;
 
     fn start(&self) -> impl Fn() -> Piece<'a> + Sync + use<'a> {
-        let store = self.store;
-        move || Piece::new(store)
+        let (store, spare) = (self.store, self.spare.clone());
+        move || Piece::new(store, spare.clone())
     }
 
     fn take(&mut self, mut piece: Piece<'a>) -> io::Result<()> {

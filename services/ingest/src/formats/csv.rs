@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use super::columns::check_count;
 use super::in_order::in_order;
@@ -21,22 +22,31 @@ pub(super) fn read<P: Pieces>(
     source: &Source<'_>,
     intake: &Intake<'_>,
     pieces: &mut P,
-    read_piece: impl Fn(&[String], Text<'static>) -> Result<(P::Piece, Counts), ReadError> + Sync,
+    read_piece: impl Fn(&[String], &mut Text<'_>) -> Result<(P::Piece, Counts), ReadError> + Sync,
 ) -> Result<Counts, ReadError> {
     let mut text = Text::new(open(source, intake)?, intake)?;
     let mut fields = Fields::default();
     let header = read_header(&mut text, &mut fields)?;
     let mut counts = Counts::default();
+    // Memory of earlier pieces: new pages cost as much as reading what is in them.
+    let spare: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+    let spare = || spare.lock().unwrap_or_else(PoisonError::into_inner);
     // One at least, for what is wrong with a header.
     let mut begun = false;
     in_order(
         || {
             let line = text.line();
-            let records = next_records(&mut text, &mut fields)?;
+            let mut records = spare().pop().unwrap_or_default();
+            next_records(&mut text, &mut fields, &mut records)?;
             let some = !records.is_empty() || !std::mem::replace(&mut begun, true);
             Ok(some.then_some((records, line)))
         },
-        |(records, line)| read_piece(&header, Text::of_records(records, line)),
+        |(records, line)| {
+            let mut text = Text::of_records(records, line);
+            let outcome = read_piece(&header, &mut text);
+            spare().push(text.into_records());
+            outcome
+        },
         |(piece, read)| {
             counts.add(read);
             pieces.take(piece).map_err(ReadError::Sink)
@@ -46,8 +56,9 @@ pub(super) fn read<P: Pieces>(
 }
 
 /// Whole records, about [`PIECE`] bytes of them; none at the end of the text.
-fn next_records(text: &mut Text<'_>, fields: &mut Fields) -> Result<Vec<u8>, ReadError> {
-    let mut records = Vec::with_capacity(PIECE + PIECE / 4);
+fn next_records(text: &mut Text<'_>, fields: &mut Fields, records: &mut Vec<u8>) -> Result<(), ReadError> {
+    records.clear();
+    records.reserve(PIECE + PIECE / 4);
     while records.len() < PIECE {
         let window = text.window();
         let window = &window[..window.len().min(PIECE)];
@@ -59,7 +70,7 @@ fn next_records(text: &mut Text<'_>, fields: &mut Fields) -> Result<Vec<u8>, Rea
             text.advance(last + 1, lines);
             continue;
         }
-        let (len, lines) = match next_extent(text)? {
+        let (len, lines) = match next_extent(text, false)? {
             None => break,
             Some(Extent::Record { len, lines }) => (len, lines),
             Some(Extent::TooLong) => {
@@ -72,25 +83,26 @@ fn next_records(text: &mut Text<'_>, fields: &mut Fields) -> Result<Vec<u8>, Rea
         };
         let record = text.bytes(len);
         // A record that breaks the rules costs its first line only: what follows is read anew.
-        let (len, lines) = match lines > 1 && fields.split(trim_end(record)).is_err() {
+        let (len, lines) = match lines > 1 && fields.split(trim_end(record), false).is_err() {
             true => (memchr::memchr(b'\n', record).map_or(len, |end| end + 1), 1),
             false => (len, lines),
         };
         records.extend_from_slice(text.bytes(len));
         text.advance(len, lines);
     }
-    Ok(records)
+    Ok(())
 }
 
 /// Hands each record of a piece to the target.
 pub(super) fn records(
     header: &[String],
-    mut text: Text<'_>,
+    text: &mut Text<'_>,
     target: &mut impl Target,
 ) -> Result<(), ReadError> {
     target.header(header)?;
     let mut fields = Fields::default();
-    while let Some(extent) = next_extent(&mut text)? {
+    let plain = memchr::memchr(b'"', text.window()).is_none();
+    while let Some(extent) = next_extent(text, plain)? {
         let line = text.line();
         let (len, lines) = match extent {
             Extent::Record { len, lines } => (len, lines),
@@ -105,11 +117,11 @@ pub(super) fn records(
             text.advance(len, lines);
             continue;
         }
-        if let Err(mut reason) = fields.split(record) {
+        if let Err(mut reason) = fields.split(record, plain) {
             if lines > 1 {
                 // Told by the line that is refused, whatever follows it.
                 let first = memchr::memchr(b'\n', record).unwrap_or(record.len());
-                reason = fields.split(trim_end(&record[..first])).err().unwrap_or(reason);
+                reason = fields.split(trim_end(&record[..first]), plain).err().unwrap_or(reason);
             }
             target.refuse(line, "", Cow::Borrowed(reason), "")?;
             text.skip_line()?;
@@ -155,7 +167,7 @@ fn read_header(text: &mut Text<'_>, fields: &mut Fields) -> Result<Vec<String>, 
     };
     loop {
         let line = text.line();
-        let (len, lines) = match next_extent(text)? {
+        let (len, lines) = match next_extent(text, false)? {
             None => return Err(damaged(line, "the file is empty")),
             Some(Extent::TooLong) => return Err(damaged(line, &too_long())),
             Some(Extent::Record { len, lines }) => (len, lines),
@@ -165,7 +177,7 @@ fn read_header(text: &mut Text<'_>, fields: &mut Fields) -> Result<Vec<String>, 
             text.advance(len, lines);
             continue;
         }
-        fields.split(record).map_err(|reason| damaged(line, reason))?;
+        fields.split(record, false).map_err(|reason| damaged(line, reason))?;
         check_count(fields.spans.len())?;
         let names = std::str::from_utf8(fields.bytes(record)).map_err(|_| damaged(line, "not UTF-8"))?;
         let names = fields.spans.iter().map(|span| names[place(span)].to_owned()).collect();
@@ -183,8 +195,8 @@ enum Extent {
 /// A record ends with the first line up to which its quotes are even: in well-formed CSV every quote
 /// opens or closes, so a line end after an odd number of them is part of a field. Only lines with an
 /// odd number look further, and only up to the next such line, so the search stays linear. If there is
-/// none, the record is its first line, which `Fields::split` refuses.
-fn next_extent(text: &mut Text<'_>) -> Result<Option<Extent>, ReadError> {
+/// none, the record is its first line, which `Fields::split` refuses. `plain`: there are no quotes at all.
+fn next_extent(text: &mut Text<'_>, plain: bool) -> Result<Option<Extent>, ReadError> {
     let mut first = 0;
     let (mut len, mut lines, mut odd) = (0, 0, false);
     loop {
@@ -194,7 +206,7 @@ fn next_extent(text: &mut Text<'_>) -> Result<Option<Extent>, ReadError> {
             LineEnd::TooLong if lines == 0 => return Ok(Some(Extent::TooLong)),
             LineEnd::NoLine | LineEnd::TooLong => return Ok(Some(Extent::Record { len: first, lines: 1 })),
         };
-        odd ^= memchr::memchr_iter(b'"', &text.bytes(end)[len..]).count() % 2 == 1;
+        odd ^= !plain && memchr::memchr_iter(b'"', &text.bytes(end)[len..]).count() % 2 == 1;
         (len, lines) = (end, lines + 1);
         if lines == 1 {
             first = len;
@@ -221,9 +233,9 @@ impl Fields {
     }
 
     /// Records are capped far below 4 GiB, so places fit `u32`.
-    fn split(&mut self, record: &[u8]) -> Result<(), &'static str> {
+    fn split(&mut self, record: &[u8], plain: bool) -> Result<(), &'static str> {
         self.spans.clear();
-        self.quoted = memchr::memchr(b'"', record).is_some();
+        self.quoted = !plain && memchr::memchr(b'"', record).is_some();
         if self.quoted {
             return self.split_quoted(record);
         }

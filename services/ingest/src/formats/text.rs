@@ -58,6 +58,11 @@ impl<'a> Text<'a> {
         }
     }
 
+    /// The memory of the records.
+    pub fn into_records(self) -> Vec<u8> {
+        self.buffer
+    }
+
     /// What was read from the cursor on.
     pub fn window(&self) -> &[u8] {
         &self.buffer[self.start..self.end]

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use muster_days::Ds;
 use muster_profile_store::{BUCKETS, Store, User};
@@ -15,6 +16,7 @@ use crate::rows::{BadRow, BehaviorRow, BehaviorSink, LabelRow, LabelSink, Names,
 
 pub struct Piece<'a> {
     store: &'a Store,
+    spare: Arc<Spare>,
     pub apps: Vec<PieceApp>,
     pub parts: Vec<PiecePart>,
     pub tags: Vec<PieceTag>,
@@ -26,6 +28,10 @@ pub struct Piece<'a> {
     /// The rows by key, with the piece's own numbers of apps and parts.
     sorted: Option<(Vec<u8>, Vec<Segment>)>,
 }
+
+/// Memory of earlier pieces, for later ones.
+#[derive(Default)]
+pub struct Spare(Mutex<Vec<(Vec<u8>, Vec<Entry>)>>);
 
 pub struct PieceApp {
     pub app: String,
@@ -102,16 +108,19 @@ struct Numbers {
 }
 
 impl<'a> Piece<'a> {
-    pub fn new(store: &'a Store) -> Piece<'a> {
+    pub fn new(store: &'a Store, spare: Arc<Spare>) -> Piece<'a> {
+        let (rows, entries) =
+            spare.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
         Piece {
             store,
+            spare,
             apps: Vec::new(),
             parts: Vec::new(),
             tags: Vec::new(),
             names: Names::default(),
             bad: Vec::new(),
-            rows: Vec::new(),
-            entries: Vec::new(),
+            rows,
+            entries,
             numbers: Numbers {
                 last_app: 0,
                 apps: HashMap::new(),
@@ -233,15 +242,25 @@ impl<'a> Piece<'a> {
     /// The rows by key, each key's in the order of the file. `numbers`: by part of the piece, its app and
     /// number in staging; None leaves its rows out.
     pub fn into_rows(mut self, numbers: &[Option<(u32, u32)>]) -> (Vec<u8>, Vec<Segment>) {
-        let Some((bytes, mut segments)) = self.sorted.take() else { return self.sorted(numbers) };
-        segments.retain_mut(|segment| match numbers[segment.key.part as usize] {
-            Some((app, part)) => {
-                segment.key = Key { app, part, ..segment.key };
-                true
+        let rows = match self.sorted.take() {
+            None => self.sorted(numbers),
+            Some((bytes, mut segments)) => {
+                segments.retain_mut(|segment| match numbers[segment.key.part as usize] {
+                    Some((app, part)) => {
+                        segment.key = Key { app, part, ..segment.key };
+                        true
+                    }
+                    None => false,
+                });
+                (bytes, segments)
             }
-            None => false,
-        });
-        (bytes, segments)
+        };
+        self.rows.clear();
+        self.entries.clear();
+        let mut spare = self.spare.0.lock().unwrap_or_else(PoisonError::into_inner);
+        spare.push((std::mem::take(&mut self.rows), std::mem::take(&mut self.entries)));
+        drop(spare);
+        rows
     }
 
     /// Rows of parts that became one keep their order.
@@ -297,7 +316,6 @@ impl Refuse for Piece<'_> {
             let own: Vec<_> =
                 self.parts.iter().zip(0..).map(|(part, number)| Some((part.app, number))).collect();
             self.sorted = Some(self.sorted(&own));
-            self.rows = Vec::new();
         }
     }
 }
