@@ -1,7 +1,7 @@
 # One front door. `make test` is everything CI runs; the servers and tools it needs beyond the Rust
 # toolchain it installs itself (deploy/servers.sh, app/tests/tools.sh).
 
-.PHONY: test lint unit split servers deployment demo bench neighbours fuzz builds tiers calibration
+.PHONY: test lint unit split servers deployment demo bench engine neighbours fuzz builds tiers calibration
 
 test: lint deployment unit split
 
@@ -29,6 +29,10 @@ demo:
 
 bench:
 	cargo run --release --locked -- bench
+
+# The evaluator beside ClickHouse's engine, on the same rows and rules.
+engine:
+	cargo run --release --locked -p muster-load-tests --bin engine -- $(ARGS)
 
 # Rows a second into the store: parsed ones, and CSV through an import.
 builds:

@@ -4,7 +4,7 @@
 
 use rand::Rng;
 use rand::rngs::StdRng;
-use rand::seq::IndexedMutRandom;
+use rand::seq::{IndexedMutRandom, IndexedRandom};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::bytes::change;
@@ -53,8 +53,8 @@ fn change_sections(rng: &mut StdRng, parts: &mut Vec<Section>, others: &[Section
         0 => section.key = *[0, 1, -1, i64::MIN, 2].get(rng.random_range(0..5)).unwrap_or(&0),
         1 => section.bucket = rng.random_range(0..4),
         2 => {
-            section.kind =
-                [1, 10, 11, 12, 13, 20, 21, 30, 31, 32, 33, 34, 35, 40, 41, 42, 50][rng.random_range(0..17)]
+            let kinds = [1, 10, 11, 12, 13, 20, 21, 30, 31, 32, 33, 34, 35, 36, 37, 40, 41, 42, 50];
+            section.kind = *kinds.choose(rng).unwrap_or(&META);
         }
         3 => section.bytes = donor.map(|donor| donor.bytes).unwrap_or_default(),
         4 => parts.extend(donor),

@@ -80,7 +80,8 @@ impl EventPart {
         u32_at(tuples, tuple as usize * self.meta.dimensions.len() + dimension).checked_sub(1)
     }
 
-    /// Rows of the bucket by tuple; None when it has none.
+    /// Rows of the bucket by tuple; None when it has none, or the event no dimensions: rules can't name any
+    /// then, and the sums say it all.
     pub fn postings(&self, bucket: u32) -> Result<Option<Postings<'_>>> {
         Postings::open(&self.file, &self.meta, bucket)
     }

@@ -12,7 +12,7 @@ use crate::error::{Result, StoreError};
 use crate::event_part::EventMeta;
 use crate::event_rows::Rows;
 use crate::label_part::slices_of;
-use crate::postings::encode_numbers;
+use crate::numbers::encode_numbers;
 use crate::publication::EventShape;
 use crate::sealed::{Kind, Writer, u32_bytes};
 
@@ -159,7 +159,10 @@ impl<'a> EventPartWriter<'a> {
         self.meta.pv = pv.ok_or_else(|| too_large(self.shape))?;
         let numbers: Vec<u32> =
             sections.tuples.iter().map(|key| self.number(key, &sections.values, ids)).collect();
-        self.postings(bucket, &sections.rows, &numbers)?;
+        // Without dimensions the sums say it all.
+        if !self.meta.dimensions.is_empty() {
+            self.postings(bucket, &sections.rows, &numbers)?;
+        }
         for (column, sums) in sections.sums.iter().enumerate() {
             match column {
                 0 => self.writer.section(Kind::Pv, bucket, 0, sums)?,

@@ -23,6 +23,7 @@ mod event_rows;
 mod event_writer;
 mod label_part;
 mod manifest;
+mod numbers;
 mod open_part;
 mod postings;
 mod publication;

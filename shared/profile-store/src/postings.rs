@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use crate::error::{Result, StoreError};
 use crate::event_part::EventMeta;
+use crate::numbers::Numbers;
 use crate::sealed::{Kind, Sealed, u32_at};
 
 pub struct Postings<'a> {
@@ -103,10 +104,10 @@ impl<'a> Postings<'a> {
         None
     }
 
-    /// Bytes that a row's place and its number in the column take.
-    pub fn row_bytes(&self, column: usize) -> usize {
+    /// Bytes that so many rows' places and numbers in the column take.
+    pub fn bytes_of(&self, rows: usize, column: usize) -> usize {
         let place = if let Ordinals::Blocks { .. } = self.ordinals { 2 } else { 4 };
-        place + self.numbers[column].width
+        rows * place + self.numbers[column].bytes_of(rows)
     }
 
     /// Column 0 is pv, column 1 + i measure number i.
@@ -117,14 +118,12 @@ impl<'a> Postings<'a> {
     /// Calls `visit` with place and number of each row.
     pub fn for_each(&self, rows: Range<usize>, column: usize, mut visit: impl FnMut(u16, i64)) {
         let numbers = &self.numbers[column];
-        match (&self.ordinals, numbers.width) {
-            // The common case, without a look at the width for every row.
-            (Ordinals::Blocks { places, .. }, 1) => {
-                for (place, number) in places[rows.clone()].iter().zip(&numbers.bytes[rows]) {
-                    visit(u16::from_le_bytes(*place), i64::from(*number as i8));
-                }
+        match &self.ordinals {
+            Ordinals::Blocks { places, .. } => {
+                let places = &places[rows.clone()];
+                numbers.for_each(rows, places, |place, number| visit(u16::from_le_bytes(place), number));
             }
-            _ => rows.for_each(|row| visit(self.place(row), numbers.at(row))),
+            Ordinals::Whole { .. } => rows.for_each(|row| visit(self.place(row), numbers.at(row))),
         }
     }
 }
@@ -188,46 +187,4 @@ impl Ordinals<'_> {
         let more = (from..self.entries()).take_while(|&entry| self.number(entry, 0) == tuple).count();
         Some((tuple, from..from + more, from + more))
     }
-}
-
-/// A column of integers in the narrowest of 1, 2, 4 or 8 bytes, sign-extended.
-struct Numbers<'a> {
-    width: usize,
-    bytes: &'a [u8],
-}
-
-impl<'a> Numbers<'a> {
-    fn parse(bytes: &'a [u8], rows: usize) -> Option<Numbers<'a>> {
-        let (&width, bytes) = bytes.split_first()?;
-        let width = usize::from(width);
-        ([1, 2, 4, 8].contains(&width) && bytes.len() == rows * width).then_some(Numbers { width, bytes })
-    }
-
-    fn at(&self, row: usize) -> i64 {
-        let bytes = &self.bytes[row * self.width..(row + 1) * self.width];
-        match *bytes {
-            [a] => i64::from(a as i8),
-            [a, b] => i64::from(i16::from_le_bytes([a, b])),
-            [a, b, c, d] => i64::from(i32::from_le_bytes([a, b, c, d])),
-            _ => i64::from_le_bytes(bytes.try_into().expect("eight bytes")),
-        }
-    }
-}
-
-/// The bytes of a number column.
-pub(crate) fn encode_numbers(numbers: impl Iterator<Item = i64> + Clone) -> Vec<u8> {
-    let width = numbers.clone().fold(1, |width: u8, n| {
-        let needs = match n {
-            n if i8::try_from(n).is_ok() => 1,
-            n if i16::try_from(n).is_ok() => 2,
-            n if i32::try_from(n).is_ok() => 4,
-            _ => 8,
-        };
-        width.max(needs)
-    });
-    let mut bytes = vec![width];
-    for n in numbers {
-        bytes.extend_from_slice(&n.to_le_bytes()[..usize::from(width)]);
-    }
-    bytes
 }

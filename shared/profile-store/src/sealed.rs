@@ -56,9 +56,9 @@ pub enum Kind {
     PostingStarts = 33,
     /// Version 1. Events: `u32` ordinal per row, ascending inside a tuple.
     PostingOrdinals = 34,
-    /// Events: number column `key` per row (0 = pv, 1 + i = measure i): `width:u8`, then `width` bytes a row.
+    /// Events: number column `key` per row (0 = pv, 1 + i = measure i), see `numbers.rs`.
     PostingNumbers = 35,
-    /// Events: `(tuple:u32, block:u32, first row:u32)` per tuple and block that have rows, ascending; a
+    /// Events with dimensions: `(tuple:u32, block:u32, first row:u32)` per tuple and block that have rows, ascending; a
     /// block is 65,536 ordinals.
     PostingBlocks = 36,
     /// Events: `u16` place inside the block per row, ascending inside a tuple and block.

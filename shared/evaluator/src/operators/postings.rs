@@ -125,7 +125,7 @@ impl Opened<'_> {
     pub fn bytes(&self) -> usize {
         let of_rows = |(_, day, rows): &(u16, usize, Range<usize>)| {
             let OpenedDay { postings, column } = &self.days[*day];
-            rows.len() * postings.row_bytes(*column)
+            postings.bytes_of(rows.len(), *column)
         };
         self.blocks.iter().map(of_rows).sum()
     }

@@ -77,8 +77,12 @@ fn event_lines(snapshot: &Snapshot, part: &EventPart, title: &str, lines: &mut V
     let meta = part.meta();
     let (mut rows, mut sums) = (BTreeSet::new(), BTreeSet::new());
     for bucket in 0..snapshot.directory().buckets() {
-        let Some(postings) = part.postings(bucket)? else { continue };
-        for (tuple, range) in postings.tuples() {
+        let Some(pv) = part.pv(bucket)? else { continue };
+        let postings = part.postings(bucket)?;
+        assert_eq!(postings.is_none(), meta.dimensions.is_empty());
+        for (postings, (tuple, range)) in
+            postings.iter().flat_map(|postings| postings.tuples().map(move |rows| (postings, rows)))
+        {
             let mut values = String::new();
             for (n, dimension) in meta.dimensions.iter().enumerate() {
                 let Some(id) = part.tuple_value(tuple, n) else { continue };
@@ -94,7 +98,6 @@ fn event_lines(snapshot: &Snapshot, part: &EventPart, title: &str, lines: &mut V
                 rows.insert(format!("{user}{values} {numbers:?}"));
             }
         }
-        let pv = part.pv(bucket)?.expect("a bucket with rows has sums");
         for ordinal in pv.exists().to_roaring().unwrap() {
             let mut sum = vec![pv.value_at(ordinal).unwrap()];
             for measure in &meta.measures {
@@ -103,7 +106,8 @@ fn event_lines(snapshot: &Snapshot, part: &EventPart, title: &str, lines: &mut V
             sums.insert(format!("{} {sum:?}", name(snapshot, Place { bucket, ordinal })));
         }
     }
-    assert_eq!((meta.rows, meta.users), (rows.len() as u64, sums.len() as u64));
+    let row_count = if meta.dimensions.is_empty() { sums.len() } else { rows.len() };
+    assert_eq!((meta.rows, meta.users), (row_count as u64, sums.len() as u64));
     lines.push(format!("{title} pv {} idle {} {:?}", meta.pv, meta.idle_users, meta.measures));
     lines.extend(rows.into_iter().map(|row| format!("{title} row {row}")));
     lines.extend(sums.into_iter().map(|sum| format!("{title} sum {sum}")));
