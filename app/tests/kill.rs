@@ -33,7 +33,8 @@ async fn shown(server: &Server, versions: usize) -> usize {
         let (status, answer) = server.client().estimate("a", &rule).await;
         if status != 200 {
             // No file was published yet, or none with this version.
-            assert!(status == 404 || answer["errors"][0]["code"] == "unknown_tag", "{status}: {answer}");
+            let code = if status == 404 { &answer["code"] } else { &answer["errors"][0]["code"] };
+            assert!(code == "app_not_found" || code == "unknown_tag", "{status}: {answer}");
             continue;
         }
         let counts: Vec<u64> = ["/where/all/0", "/where/all/1"]

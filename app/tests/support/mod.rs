@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
 
-use process::{Process, free_port};
+use muster_real_servers::free_port;
+use process::Process;
 
 /// Longer than anything here should take, on a machine that has other things to do.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -85,9 +86,9 @@ impl Server {
         .await
     }
 
-    async fn of(processes: Vec<Process>) -> Server {
+    async fn of(mut processes: Vec<Process>) -> Server {
         let http = reqwest::Client::new();
-        for process in &processes {
+        for process in &mut processes {
             process.until_ready(&http).await;
         }
         Server { url: processes[0].url(), processes, http, key: None }

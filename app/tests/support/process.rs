@@ -1,6 +1,5 @@
 //! One process of the program under test.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -43,9 +42,13 @@ impl Process {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    pub async fn until_ready(&self, http: &reqwest::Client) {
+    pub async fn until_ready(&mut self, http: &reqwest::Client) {
         let until = Instant::now() + PATIENCE;
         loop {
+            // Without this another server that has its port would pass for it.
+            if let Some(ended) = self.child.as_mut().and_then(|child| child.try_wait().unwrap()) {
+                panic!("{} ended, {ended}: {}", self.name, self.log());
+            }
             match http.get(format!("{}/readyz", self.url())).send().await {
                 Ok(answer) if answer.status() == StatusCode::OK => return,
                 _ if Instant::now() > until => panic!("{} did not get ready: {}", self.name, self.log()),
@@ -79,8 +82,4 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -16,6 +16,7 @@ use std::sync::LazyLock;
 use muster_sql::{Db, Server};
 
 pub use maria::Maria;
+pub use process::free_port;
 pub use redis::Redis;
 pub use s3::{BUCKET, S3};
 

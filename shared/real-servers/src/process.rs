@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -42,8 +43,25 @@ impl Drop for Guarded {
     }
 }
 
+/// Ports below those that systems give to outgoing connections, so that none of these takes one between
+/// now and the server's start.
+const PORTS: std::ops::Range<u16> = 10_000..32_000;
+
+/// A port that nothing listens on and that this process has not given out before: two servers started
+/// side by side never get the same one.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let ports = u32::from(PORTS.end - PORTS.start);
+    // Other processes that test at this time begin elsewhere.
+    let first = std::process::id().wrapping_mul(7_919) % ports;
+    loop {
+        let given = GIVEN.fetch_add(1, Ordering::Relaxed);
+        assert!(given < ports, "every port was given out");
+        let port = PORTS.start + ((first + given) % ports) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Waits until something listens on the port.
