@@ -12,8 +12,10 @@ pub(crate) type Counts = [u8; Block::BITS as usize];
 /// Bit planes of one block, to be added up.
 pub struct Tally<'a, 's> {
     scratch: &'s mut TallyScratch,
-    /// By the weight of their positions, as a power of two.
-    dense: Vec<Vec<Dense<'a>>>,
+    /// Planes that are not yet in the sums, by their weight as a power of two: fewer than four of each.
+    waiting: Vec<Vec<Dense<'a>>>,
+    /// Planes of the sums in use.
+    depth: usize,
     sparse: Vec<(u8, Container<'a>)>,
 }
 
@@ -43,7 +45,7 @@ pub struct TallyScratch {
 
 impl<'a, 's> Tally<'a, 's> {
     pub fn new(scratch: &'s mut TallyScratch) -> Tally<'a, 's> {
-        Tally { scratch, dense: Vec::new(), sparse: Vec::new() }
+        Tally { scratch, waiting: Vec::new(), depth: 0, sparse: Vec::new() }
     }
 
     /// Adds 2 to the power of `weight` (below 128) at each position of `container`.
@@ -57,23 +59,25 @@ impl<'a, 's> Tally<'a, 's> {
                 Dense::Own(block)
             }
         };
-        self.of_weight(weight, 32).push(dense);
+        self.wait(weight.into(), dense);
     }
 
-    fn of_weight(&mut self, weight: u8, room: usize) -> &mut Vec<Dense<'a>> {
-        let weight = usize::from(weight);
-        if self.dense.len() <= weight {
-            self.dense.resize_with(weight + 1, || Vec::with_capacity(room));
+    fn wait(&mut self, weight: usize, plane: Dense<'a>) {
+        if self.waiting.len() <= weight {
+            self.waiting.resize_with(weight + 1, || Vec::with_capacity(4));
         }
-        &mut self.dense[weight]
+        self.waiting[weight].push(plane);
+        if self.waiting[weight].len() == 4 {
+            self.add_waiting(weight);
+        }
     }
 
     /// `out` becomes the positions whose sum lies from `low` to `high`, both included.
     pub fn between(mut self, low: u128, high: Option<u128>, out: &mut Block) {
         let counters = self.count_sparse();
         match &self.scratch.counters[..counters] {
-            [] if self.dense.is_empty() => return if low == 0 { out.fill() } else { out.clear() },
-            [only] if self.dense.is_empty() => return only.between(low, high, out),
+            [] if self.waiting.is_empty() => return if low == 0 { out.fill() } else { out.clear() },
+            [only] if self.waiting.is_empty() => return only.between(low, high, out),
             _ => (0..counters).for_each(|counter| self.add_counter(counter)),
         }
         let planes = self.add_up();
@@ -88,29 +92,38 @@ impl<'a, 's> Tally<'a, 's> {
         }
     }
 
-    /// Leaves the bits of the sums in the scratch's planes; how many they are.
+    /// Adds what waits, and leaves the bits of the sums in the scratch's planes; how many they are.
     fn add_up(&mut self) -> usize {
         let mut weight = 0;
-        while weight < self.dense.len() {
-            let TallyScratch { planes, spare, .. } = &mut *self.scratch;
-            prepare(planes, weight);
-            let (addends, mut carries) = (std::mem::take(&mut self.dense[weight]), Vec::new());
-            for addends in addends.chunks(4) {
-                let [sum, next] = &mut planes[weight..weight + 2] else { unreachable!("both were prepared") };
-                let mut carry = spare.pop().unwrap_or_else(Block::boxed);
-                let bits = std::array::from_fn(|i| addends.get(i).map_or(ZEROS.as_bytes(), Dense::bits));
-                match kernels::add_four(bits, &mut sum.words, &mut next.words, &mut carry.words) {
-                    true => carries.push(Dense::Own(carry)),
-                    false => spare.push(carry),
-                }
-            }
-            spare.extend(addends.into_iter().filter_map(Dense::into_own));
-            if !carries.is_empty() {
-                self.of_weight(weight as u8 + 2, 0).append(&mut carries);
+        while weight < self.waiting.len() {
+            if !self.waiting[weight].is_empty() {
+                self.add_waiting(weight);
             }
             weight += 1;
         }
-        weight + 1
+        self.depth
+    }
+
+    /// Adds the planes that wait at `weight`, at most four, to the sums; their carry waits two weights up.
+    fn add_waiting(&mut self, weight: usize) {
+        let TallyScratch { planes, spare, .. } = &mut *self.scratch;
+        while self.depth < weight + 2 {
+            if planes.len() == self.depth {
+                planes.push(Block::boxed());
+            }
+            planes[self.depth].clear();
+            self.depth += 1;
+        }
+        let addends = &mut self.waiting[weight];
+        let [sum, next] = &mut planes[weight..weight + 2] else { unreachable!("both were made ready") };
+        let mut carry = spare.pop().unwrap_or_else(Block::boxed);
+        let bits = std::array::from_fn(|i| addends.get(i).map_or(ZEROS.as_bytes(), Dense::bits));
+        let carried = kernels::add_four(bits, &mut sum.words, &mut next.words, &mut carry.words);
+        spare.extend(addends.drain(..).filter_map(Dense::into_own));
+        match carried {
+            true => self.wait(weight + 2, Dense::Own(carry)),
+            false => spare.push(carry),
+        }
     }
 
     /// Counts the sparse planes into as few counters as can't overflow; how many they are.
@@ -146,20 +159,9 @@ impl<'a, 's> Tally<'a, 's> {
         for k in 0..(u8::BITS - bound.leading_zeros()) as u8 {
             let mut plane = self.scratch.spare.pop().unwrap_or_else(Block::boxed);
             kernels::counts_with_bit(&self.scratch.counters[counter].counts, k.into(), &mut plane.words);
-            self.of_weight(base + k, 8).push(Dense::Own(plane));
+            self.wait((base + k).into(), Dense::Own(plane));
         }
     }
-}
-
-/// Makes the planes of this weight and of the next one ready to be added to.
-fn prepare(planes: &mut Vec<Box<Block>>, weight: usize) {
-    if planes.len() < weight + 2 {
-        planes.resize_with(weight + 2, Block::boxed);
-    }
-    if weight == 0 {
-        planes[0].clear();
-    }
-    planes[weight + 1].clear();
 }
 
 impl Counters {
