@@ -3,6 +3,7 @@
 
 use crate::kernels::{self, Bytes};
 use crate::masked::Mask;
+use crate::prefetch::prefetch;
 use crate::view::PortableView;
 
 /// The positions of one block. All reads are unaligned-safe and stay inside the slices, whatever
@@ -20,6 +21,19 @@ pub enum Container<'a> {
 }
 
 impl<'a> Container<'a> {
+    /// Has its first bytes brought into the cache, for it is read soon.
+    pub fn prefetch(&self) {
+        match self {
+            Container::Array(positions) => prefetch(positions.as_flattened()),
+            Container::Bits(bytes) => prefetch(*bytes),
+            Container::Runs(runs) => prefetch(runs.as_flattened()),
+            Container::Masked { mask, bytes } => {
+                prefetch(*mask);
+                prefetch(bytes);
+            }
+        }
+    }
+
     /// Positions in it. Array: free; runs: one addition each; bits and masked: a popcount of the bytes
     /// (`PortableView::cardinality` reads it from the header instead).
     pub fn count(&self) -> u32 {

@@ -8,6 +8,7 @@ mod encode;
 mod kernels;
 mod masked;
 mod planes;
+mod prefetch;
 mod small_sums;
 mod tally;
 mod view;

@@ -237,8 +237,12 @@ impl<'a> SlicesView<'a> {
 
     /// Adds the values above zero of block `key` to `tally`.
     pub fn tally(&self, key: u16, tally: &mut Tally<'a, '_>) {
-        for (weight, plane) in self.positive.iter().enumerate() {
-            plane.container(key).into_iter().for_each(|container| tally.add(weight as u8, container));
+        let mut planes = self.positive.iter().map(|plane| plane.container(key)).enumerate().peekable();
+        while let Some((weight, container)) = planes.next() {
+            if let Some((_, Some(next))) = planes.peek() {
+                next.prefetch();
+            }
+            container.into_iter().for_each(|container| tally.add(weight as u8, container));
         }
     }
 
