@@ -68,7 +68,8 @@ pub fn build(
     }
 }
 
-fn show(publication: Publication, watch: &Watch<'_>, shown: &mut Vec<String>) -> Result<(), BuildError> {
+fn show(mut publication: Publication, watch: &Watch<'_>, shown: &mut Vec<String>) -> Result<(), BuildError> {
+    publication.sum_weeks(watch.now_ms)?;
     if !(watch.may_publish)() {
         return Err(BuildError::Stopped);
     }

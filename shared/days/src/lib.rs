@@ -56,6 +56,11 @@ impl Ds {
         (first()..=last()).contains(&date).then_some(Ds(date))
     }
 
+    /// The Monday of its week.
+    pub fn monday(self) -> Ds {
+        self.plus(-i64::from(self.0.weekday().num_days_from_monday()))
+    }
+
     /// Every day from `self` to `to`, both included; nothing when `to` lies before.
     pub fn through(self, to: Ds) -> impl Iterator<Item = Ds> {
         (0..=to.days_since(self)).map(move |n| self.plus(n))
@@ -132,6 +137,7 @@ mod tests {
         assert_eq!(ds(20240301).days_since(ds(20240227)), 3);
         assert_eq!(ds(20240101).through(ds(20231231)).count(), 0);
         assert_eq!(ds(19700102).plus(-10), ds(19700101));
+        assert_eq!([ds(20261123).monday(), ds(20261129).monday()], [ds(20261123); 2]);
     }
 
     #[test]

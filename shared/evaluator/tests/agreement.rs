@@ -22,7 +22,8 @@ fn rules(share: f64) -> usize {
 }
 
 /// Every tenth rule is explained for everyone in a small app, the others for a few users.
-fn check(seed: u64, users: usize, buckets: u32, rules: usize) {
+/// Answers the number of weeks that the app has sums of.
+fn check(seed: u64, users: usize, buckets: u32, rules: usize) -> usize {
     let mut rng = StdRng::seed_from_u64(seed);
     let app = random_app(&mut rng, users, buckets);
     let (snapshot, words) = (app.snapshot(), words(&app.rows));
@@ -39,13 +40,13 @@ fn check(seed: u64, users: usize, buckets: u32, rules: usize) {
         telling += usize::from(members > 0 && members < universe);
     }
     assert!(telling * 4 >= rules, "only {telling} of {rules} rules tell users apart (seed {seed})");
+    snapshot.manifest().events.values().map(|event| event.weeks.len()).sum()
 }
 
 #[test]
 fn small_apps() {
-    for seed in 1..=6 {
-        check(seed, 300, 16, rules(0.12));
-    }
+    let weeks: usize = (1..=6).map(|seed| check(seed, 300, 16, rules(0.12))).sum();
+    assert!(weeks > 2, "{weeks} weeks");
 }
 
 /// Rules taken together, many of them with the same conditions, say what each says alone.
@@ -125,6 +126,10 @@ fn across_blocks() {
     };
     app.publish(vec![
         Part::Label { ds: ds(20261030), id: 2, name: "sparse".into(), rows: sparse },
+        visit(20261029, Vec::new()),
+        visit(20261028, visits(&mut rng, &mut (0..users.len()).step_by(3))),
+        visit(20261027, visits(&mut rng, &mut edges.iter().copied())),
+        visit(20261026, visits(&mut rng, &mut (BLOCK..2 * BLOCK).step_by(5))),
         visit(20261101, visits(&mut rng, &mut edges.iter().copied())),
         visit(20261031, visits(&mut rng, &mut (BLOCK - 5..BLOCK + 20_000).step_by(2))),
         visit(20261030, visits(&mut rng, &mut (2 * BLOCK - 3..users.len()))),

@@ -55,23 +55,17 @@ impl EventPart {
 
     /// pv of the day per user, whatever the dimensions; None when the bucket has no rows.
     pub fn pv(&self, bucket: u32) -> Result<Option<SlicesView<'_>>> {
-        self.slices(Kind::Pv, bucket, 0)
+        column(&self.file, Kind::Pv, bucket, 0)
     }
 
     /// Sum of the measure per user, 0 included; None when the day has no such measure or the bucket no rows.
     pub fn measure(&self, bucket: u32, name: &str) -> Result<Option<SlicesView<'_>>> {
         let Some(number) = self.measure_number(name) else { return Ok(None) };
-        self.slices(Kind::Measure, bucket, number as i64)
+        column(&self.file, Kind::Measure, bucket, number as i64)
     }
 
     pub fn measure_number(&self, name: &str) -> Option<usize> {
         self.meta.measures.iter().position(|measure| measure == name)
-    }
-
-    fn slices(&self, kind: Kind, bucket: u32, key: i64) -> Result<Option<SlicesView<'_>>> {
-        let Some(bytes) = self.file.section(kind, bucket, key) else { return Ok(None) };
-        let damaged = |error| StoreError::damaged(self.file.path(), format!("{kind:?}: {error}"));
-        SlicesView::parse_trusted(bytes).map(Some).map_err(damaged)
     }
 
     /// The dictionary id of tuple `tuple` in dimension number `dimension`; None = absent.
@@ -85,6 +79,13 @@ impl EventPart {
     pub fn postings(&self, bucket: u32) -> Result<Option<Postings<'_>>> {
         Postings::open(&self.file, &self.meta, bucket)
     }
+}
+
+/// A bit-sliced column of a file of sums; None when the file has none.
+pub(crate) fn column(file: &Sealed, kind: Kind, bucket: u32, key: i64) -> Result<Option<SlicesView<'_>>> {
+    let Some(bytes) = file.section(kind, bucket, key) else { return Ok(None) };
+    let damaged = |error| StoreError::damaged(file.path(), format!("{kind:?}: {error}"));
+    SlicesView::parse_trusted(bytes).map(Some).map_err(damaged)
 }
 
 #[cfg(test)]

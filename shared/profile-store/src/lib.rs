@@ -20,6 +20,7 @@ mod enrolment;
 mod error;
 mod event_part;
 mod event_rows;
+mod event_week;
 mod event_writer;
 mod label_part;
 mod manifest;
@@ -45,10 +46,13 @@ pub use dictionary::Dictionary;
 pub use directory::{BucketIds, Directory, Place, User, bucket_of};
 pub use error::{Result, StoreError};
 pub use event_part::{EventMeta, EventPart};
+pub use event_week::{EventWeek, WeekMeta};
 pub use event_writer::{EventBucket, EventRow, Tuple};
 pub use label_part::{LabelBucket, LabelMeta, LabelPart, LabelRow, TagMeta};
 use manifest::UsersEntry;
-pub use manifest::{BUCKETS, DictionaryEntry, EventDay, EventEntry, LabelDay, LabelEntry, Manifest};
+pub use manifest::{
+    BUCKETS, DictionaryEntry, EventDay, EventEntry, EventWeekEntry, LabelDay, LabelEntry, Manifest,
+};
 pub use postings::{Postings, TupleRows};
 pub use publication::{EventShape, LabelShape, Publication};
 pub use snapshot::Snapshot;

@@ -75,6 +75,16 @@ pub struct EventEntry {
     pub dimensions: BTreeMap<String, DictionaryEntry>,
     pub measures: Vec<String>,
     pub days: BTreeMap<Ds, EventDay>,
+    /// Sums of whole weeks, by Monday.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub weeks: BTreeMap<Ds, EventWeekEntry>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventWeekEntry {
+    pub file: String,
+    /// The files of its days that it was made from, by day: with any other it says nothing.
+    pub of: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -89,6 +99,35 @@ pub struct EventDay {
     pub users: u64,
     pub pv: u64,
     pub published_at: i64,
+}
+
+impl EventEntry {
+    /// The files of the week's days, by day; None while one of them is missing.
+    pub(crate) fn week_files(&self, first: Ds) -> Option<Vec<String>> {
+        let files = week_days(first)?.map(|day| self.days.get(&day).map(|day| day.file.clone()));
+        files.into_iter().collect()
+    }
+
+    /// Splits published days into the weeks whose sums are there, by Monday, and the days besides.
+    pub fn weeks_and_days(&self, days: &[Ds]) -> (Vec<Ds>, Vec<Ds>) {
+        let mut days = days.to_vec();
+        let mut weeks = Vec::new();
+        for (&first, week) in &self.weeks {
+            let Some(own) = week_days(first) else { continue };
+            let whole = own.iter().all(|day| days.contains(day));
+            if whole && self.week_files(first).as_ref() == Some(&week.of) {
+                days.retain(|day| !own.contains(day));
+                weeks.push(first);
+            }
+        }
+        (weeks, days)
+    }
+}
+
+/// None at the end of the calendar.
+fn week_days(first: Ds) -> Option<[Ds; 7]> {
+    let days: Vec<Ds> = first.through(first.plus(6)).collect();
+    days.try_into().ok()
 }
 
 impl Manifest {
@@ -111,7 +150,8 @@ impl Manifest {
         let labels = self.labels.values().flat_map(|label| label.days.values()).map(|day| day.file.as_str());
         let events = self.events.values().flat_map(|event| {
             let dictionaries = event.dimensions.values().map(|entry| entry.file.as_str());
-            dictionaries.chain(event.days.values().map(|day| day.file.as_str()))
+            let days = event.days.values().map(|day| day.file.as_str());
+            dictionaries.chain(days).chain(event.weeks.values().map(|week| week.file.as_str()))
         });
         users.chain(labels).chain(events)
     }

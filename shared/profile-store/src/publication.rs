@@ -3,7 +3,7 @@
 //! The app's lock is held from [`Publication::begin`] on, so that ordinals are given out by one
 //! writer at a time, whatever the number of processes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,10 +15,11 @@ use crate::dictionary::{Dictionary, Interner};
 use crate::directory::{Directory, UsersFile};
 use crate::enrolment::{BucketUsers, Enrolment};
 use crate::error::{AtPath, Result, StoreError};
-use crate::event_part::EventMeta;
+use crate::event_part::{EventMeta, EventPart};
+use crate::event_week::{WeekMeta, write_week};
 use crate::event_writer::{EventBucket, EventPartWriter};
 use crate::label_part::{LabelBucket, LabelMeta, LabelPartWriter};
-use crate::manifest::{EventDay, LabelDay, LabelEntry, Manifest, UsersEntry};
+use crate::manifest::{EventDay, EventWeekEntry, LabelDay, LabelEntry, Manifest, UsersEntry};
 use crate::open_part::OpenPart;
 use crate::shelf::{Before, Shelf};
 
@@ -32,6 +33,8 @@ pub struct Publication {
     before: Before,
     enrolment: Enrolment,
     pub(crate) part: Option<OpenPart>,
+    /// Weeks of events, by Monday, of which a day was published.
+    weeks: BTreeSet<(String, Ds)>,
     /// Written by this publication, to be synced before the manifest.
     written: Vec<String>,
     _lock: File,
@@ -69,7 +72,16 @@ impl Publication {
             .map(|entry| UsersFile::new(Arc::new(shelf.open(&entry.file)?), entry.clone()))
             .collect();
         let enrolment = Enrolment::new(Directory::new(manifest.buckets, files?));
-        Ok(Publication { shelf, manifest, before, enrolment, part: None, written: Vec::new(), _lock: lock })
+        Ok(Publication {
+            shelf,
+            manifest,
+            before,
+            enrolment,
+            part: None,
+            weeks: BTreeSet::new(),
+            written: Vec::new(),
+            _lock: lock,
+        })
     }
 
     pub fn buckets(&self) -> u32 {
@@ -215,8 +227,47 @@ impl Publication {
         let day = EventDay { file, users: meta.users, pv: meta.pv, published_at: now_ms };
         let old = entry.days.insert(meta.ds, day);
         self.retire(old.map(|day| day.file), now_ms);
+        self.weeks.insert((meta.event.clone(), meta.ds.monday()));
         self.manifest.events.insert(meta.event, entry);
         Ok(())
+    }
+
+    /// Makes the sums of the weeks that days were published of. Part of [`Publication::commit`]; before it for
+    /// those who want to be asked once more when the long work is done.
+    pub fn sum_weeks(&mut self, now_ms: i64) -> Result<()> {
+        while let Some((event, first)) = self.weeks.pop_first() {
+            let week = self.sum_week(&event, first)?;
+            let Some(entry) = self.manifest.events.get_mut(&event) else { continue };
+            let old = match week {
+                Some(week) => entry.weeks.insert(first, week),
+                None => entry.weeks.remove(&first),
+            };
+            self.retire(old.map(|week| week.file), now_ms);
+        }
+        Ok(())
+    }
+
+    /// None when a day is missing, or a sum does not fit.
+    fn sum_week(&mut self, event: &str, first: Ds) -> Result<Option<EventWeekEntry>> {
+        let entry = self.manifest.events.get(event);
+        let Some(of) = entry.and_then(|entry| entry.week_files(first)) else { return Ok(None) };
+        let open = |file: &String| EventPart::new(Arc::new(self.shelf.open(file)?));
+        let days = match of.iter().map(open).collect::<Result<Vec<_>>>() {
+            Ok(days) => days,
+            // It must not stand in the way of the days that are published now, itself among them perhaps.
+            Err(error) if error.is_missing() || matches!(error, StoreError::Damaged { .. }) => {
+                tracing::warn!(%error, event, week = %first, "a week is left without sums");
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        let meta = WeekMeta { event: event.into(), first, of: of.clone(), measures: Vec::new(), users: 0 };
+        let (file, path) = self.new_file("week");
+        if !write_week(&path, meta, &days, self.manifest.buckets)? {
+            return Ok(None);
+        }
+        self.written.push(file.clone());
+        Ok(Some(EventWeekEntry { file, of }))
     }
 
     fn retire(&mut self, file: Option<String>, now_ms: i64) {
@@ -236,6 +287,7 @@ impl Publication {
         if self.part.is_some() {
             return Err(StoreError::Full("a part was left open".into()));
         }
+        self.sum_weeks(now_ms)?;
         self.flush_users(now_ms)?;
         self.shelf.keep(&self.written)?;
         let gone: Vec<String> = self

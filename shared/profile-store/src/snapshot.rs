@@ -11,6 +11,7 @@ use crate::dictionary::Dictionary;
 use crate::directory::{Directory, UsersFile};
 use crate::error::{AtPath, Result, StoreError};
 use crate::event_part::EventPart;
+use crate::event_week::EventWeek;
 use crate::label_part::LabelPart;
 use crate::manifest::Manifest;
 use crate::sealed::Sealed;
@@ -21,6 +22,7 @@ enum Part {
     Users(Arc<Sealed>),
     Label(Arc<LabelPart>),
     Event(Arc<EventPart>),
+    Week(Arc<EventWeek>),
     Dictionary(Arc<Dictionary>),
 }
 
@@ -104,6 +106,24 @@ impl Snapshot {
             Ok(Part::Event(Arc::new(part)))
         })?;
         Ok(if let Part::Event(part) = part { Some(part) } else { None })
+    }
+
+    /// None when the sums of the event's week from Monday `first` on are not there.
+    pub fn week(&self, event: &str, first: Ds) -> Result<Option<Arc<EventWeek>>> {
+        let Some(week) = self.manifest.events.get(event).and_then(|entry| entry.weeks.get(&first)) else {
+            return Ok(None);
+        };
+        let part = self.part(&week.file, |file| {
+            let path = file.path().to_path_buf();
+            let part = EventWeek::new(file)?;
+            let meta = part.meta();
+            if (meta.event.as_str(), meta.first, &meta.of) != (event, first, &week.of) {
+                let what = format!("it does not hold the days of `{event}` from {first} on");
+                return Err(StoreError::damaged(&path, what));
+            }
+            Ok(Part::Week(Arc::new(part)))
+        })?;
+        Ok(if let Part::Week(part) = part { Some(part) } else { None })
     }
 
     /// None when no published day of the event ever had the dimension.

@@ -37,7 +37,7 @@ impl Days {
     }
 
     pub fn outlook(&self, users: f64) -> Outlook {
-        outlook(&self.days, self.compare, 1.0 / 8.0, users)
+        outlook(self.days.iter().map(|day| day.meta().users), self.compare, 1.0 / 8.0, users)
     }
 
     pub fn evidence(&self, place: Place) -> Result<(bool, Evidence), StoreError> {

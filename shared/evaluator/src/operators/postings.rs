@@ -100,8 +100,7 @@ impl PostingSums {
     }
 
     pub fn outlook(&self, users: f64) -> Outlook {
-        let parts: Vec<Arc<EventPart>> = self.days.iter().map(|day| day.part.clone()).collect();
-        outlook(&parts, self.compare, 1.0, users)
+        outlook(self.days.iter().map(|day| day.part.meta().users), self.compare, 1.0, users)
     }
 
     pub fn evidence(&self, place: Place) -> Result<(bool, Evidence), StoreError> {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use muster_bitmaps::{Block, SlicesView};
+use muster_bitmaps::{Block, PortableView, SlicesView};
 use muster_days::Ds;
-use muster_profile_store::{EventPart, Place, Snapshot, StoreError};
+use muster_profile_store::{EventPart, EventWeek, Place, Snapshot, StoreError};
 use muster_rules::{Compare, Measure};
 
 use crate::explain::Evidence;
@@ -13,17 +13,28 @@ use crate::scratch::Scratch;
 use crate::totals::Interval;
 
 pub(crate) struct Sums {
-    days: Vec<Arc<EventPart>>,
+    spans: Vec<Span>,
     /// None: pv.
     measure: Option<String>,
     compare: Compare,
 }
 
-pub(crate) struct Opened<'a> {
-    columns: Vec<SlicesView<'a>>,
-    interval: Interval,
-    /// Set when only "any at all" is asked of a column where every user that is there has some.
-    any: Option<bool>,
+/// What is added up already.
+enum Span {
+    Day(Arc<EventPart>),
+    Week(Arc<EventWeek>),
+}
+
+pub(crate) enum Opened<'a> {
+    Totals {
+        columns: Vec<SlicesView<'a>>,
+        interval: Interval,
+    },
+    /// Only "any at all" is asked: who is in any of these, or in none.
+    Any {
+        users: Vec<PortableView<'a>>,
+        any: bool,
+    },
 }
 
 /// The event's parts of the days.
@@ -35,13 +46,43 @@ pub(super) fn event_parts(
     days.iter().filter_map(|&ds| snapshot.event(event, ds).transpose()).collect()
 }
 
-/// What to expect of a total over the days, of which so many bytes are read per user and day.
-pub(super) fn outlook(days: &[Arc<EventPart>], compare: Compare, bytes: f64, users: f64) -> Outlook {
-    let user_days: f64 = days.iter().map(|day| day.meta().users as f64).sum();
-    // As if everybody came by chance: who comes on most days is rather expected to be one of few.
-    let nobody: f64 = days.iter().map(|day| 1.0 - (day.meta().users as f64 / users).min(1.0)).product();
+/// What to expect of a total over parts that have so many users each, of which so many bytes are read per
+/// user and part.
+pub(super) fn outlook(parts: impl Iterator<Item = u64>, compare: Compare, bytes: f64, users: f64) -> Outlook {
+    let (mut read, mut nobody) = (0.0, 1.0);
+    for part in parts {
+        read += part as f64;
+        // As if everybody came by chance: who comes on most days is rather expected to be one of few.
+        nobody *= 1.0 - (part as f64 / users).min(1.0);
+    }
     let share = if compare.holds(0) { nobody.max(0.5) } else { 1.0 - nobody };
-    Outlook { cost: user_days * bytes, share }
+    Outlook { cost: read * bytes, share }
+}
+
+impl Span {
+    fn column(&self, measure: Option<&str>, bucket: u32) -> Result<Option<SlicesView<'_>>, StoreError> {
+        match (self, measure) {
+            (Span::Day(day), None) => day.pv(bucket),
+            (Span::Day(day), Some(name)) => day.measure(bucket, name),
+            (Span::Week(week), None) => week.pv(bucket),
+            (Span::Week(week), Some(name)) => week.measure(bucket, name),
+        }
+    }
+
+    fn users(&self) -> u64 {
+        match self {
+            Span::Day(day) => day.meta().users,
+            Span::Week(week) => week.meta().users,
+        }
+    }
+
+    /// Adds the bitmaps that hold between them whoever has a pv above 0.
+    fn add_active<'a>(&self, pv: &SlicesView<'a>, users: &mut Vec<PortableView<'a>>) {
+        match self {
+            Span::Day(day) if day.meta().idle_users == 0 => users.push(pv.exists()),
+            _ => users.extend(pv.positive_planes()),
+        }
+    }
 }
 
 impl Sums {
@@ -53,34 +94,43 @@ impl Sums {
         compare: Compare,
     ) -> Result<Sums, StoreError> {
         let measure = if let Measure::Sum(name) = measure { Some(name.clone()) } else { None };
-        Ok(Sums { days: event_parts(snapshot, event, days)?, measure, compare })
-    }
-
-    fn column<'a>(&self, day: &'a EventPart, bucket: u32) -> Result<Option<SlicesView<'a>>, StoreError> {
-        match &self.measure {
-            None => day.pv(bucket),
-            Some(name) => day.measure(bucket, name),
+        let mut spans = Vec::new();
+        if let Some(entry) = snapshot.manifest().events.get(event) {
+            let (weeks, days) = entry.weeks_and_days(days);
+            for first in weeks {
+                spans.extend(snapshot.week(event, first)?.map(Span::Week));
+            }
+            spans.extend(event_parts(snapshot, event, &days)?.into_iter().map(Span::Day));
         }
+        Ok(Sums { spans, measure, compare })
     }
 
     pub fn open(&self, bucket: u32) -> Result<Opened<'_>, StoreError> {
-        let columns: Result<Vec<_>, StoreError> =
-            self.days.iter().filter_map(|day| self.column(day, bucket).transpose()).collect();
         let interval = Interval::of(self.compare);
-        let never_idle = self.measure.is_none() && self.days.iter().all(|day| day.meta().idle_users == 0);
-        let any = interval.asks_for_any().filter(|_| never_idle);
-        Ok(Opened { columns: columns?, interval, any })
+        let any = interval.asks_for_any().filter(|_| self.measure.is_none());
+        let (mut columns, mut users) = (Vec::new(), Vec::new());
+        for span in &self.spans {
+            let Some(column) = span.column(self.measure.as_deref(), bucket)? else { continue };
+            match any {
+                Some(_) => span.add_active(&column, &mut users),
+                None => columns.push(column),
+            }
+        }
+        Ok(match any {
+            Some(any) => Opened::Any { users, any },
+            None => Opened::Totals { columns, interval },
+        })
     }
 
     pub fn outlook(&self, users: f64) -> Outlook {
-        outlook(&self.days, self.compare, 0.5, users)
+        outlook(self.spans.iter().map(Span::users), self.compare, 0.5, users)
     }
 
     pub fn evidence(&self, place: Place) -> Result<(bool, Evidence), StoreError> {
         let mut total = 0;
-        for day in &self.days {
-            let value = self.column(day, place.bucket)?.and_then(|column| column.value_at(place.ordinal));
-            total += i128::from(value.unwrap_or(0));
+        for span in &self.spans {
+            let column = span.column(self.measure.as_deref(), place.bucket)?;
+            total += i128::from(column.and_then(|column| column.value_at(place.ordinal)).unwrap_or(0));
         }
         Ok((self.compare.holds(total), Evidence::Total(total)))
     }
@@ -88,24 +138,25 @@ impl Sums {
 
 impl Opened<'_> {
     pub fn bytes(&self) -> usize {
-        let of_column = |column: &SlicesView<'_>| match self.any {
-            Some(_) => column.exists().byte_len(),
-            None => column.plane_bytes(),
-        };
-        self.columns.iter().map(of_column).sum()
+        match self {
+            Opened::Totals { columns, .. } => columns.iter().map(SlicesView::plane_bytes).sum(),
+            Opened::Any { users, .. } => users.iter().map(PortableView::byte_len).sum(),
+        }
     }
 
     pub fn block(&self, key: u16, scratch: &mut Scratch, out: &mut Block) {
-        if let Some(any) = self.any {
-            out.clear();
-            for container in self.columns.iter().filter_map(|column| column.exists_container(key)) {
-                out.or_container(&container);
+        let (users, any) = match self {
+            Opened::Totals { columns, interval } => {
+                return interval.holds_for_columns(columns, key, scratch, out);
             }
-            if !any {
-                out.not();
-            }
-            return;
+            Opened::Any { users, any } => (users, *any),
+        };
+        out.clear();
+        for container in users.iter().filter_map(|users| users.container(key)) {
+            out.or_container(&container);
         }
-        self.interval.holds_for_columns(&self.columns, key, scratch, out);
+        if !any {
+            out.not();
+        }
     }
 }
