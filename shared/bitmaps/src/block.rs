@@ -7,6 +7,7 @@ use roaring::RoaringBitmap;
 
 use crate::container::Container;
 use crate::kernels;
+use crate::view::PortableView;
 
 pub(crate) const WORDS: usize = 1024;
 pub(crate) const BYTES: usize = 8192;
@@ -148,6 +149,24 @@ impl Block {
             Container::Runs(_) => {
                 container.runs().for_each(|(first, last)| self.set_range(first.into(), u32::from(last) + 1));
             }
+        }
+    }
+
+    /// Becomes the positions that any of the bitmaps has in block `key`.
+    pub fn set_union(&mut self, bitmaps: &[PortableView<'_>], key: u16) {
+        let mut containers = bitmaps.iter().filter_map(|bitmap| bitmap.container(key)).peekable();
+        let mut empty = true;
+        while let Some(container) = containers.next() {
+            if let Some(next) = containers.peek() {
+                next.prefetch();
+            }
+            match std::mem::take(&mut empty) {
+                true => self.set_container(&container),
+                false => self.or_container(&container),
+            }
+        }
+        if empty {
+            self.clear();
         }
     }
 

@@ -165,9 +165,9 @@ impl<'a> SlicesView<'a> {
         for (key, container) in self.exists.containers() {
             exists.clear();
             exists.or_container(&container);
-            union(&self.positive, key, &mut positive);
+            positive.set_union(&self.positive, key);
             let (low, top) = self.negative.split_at(self.negative.len().min(NEGATIVE_MAX - 1));
-            union(low, key, &mut negative);
+            negative.set_union(low, key);
             for top in top.iter().filter_map(|plane| plane.container(key)) {
                 if negative.and_count_container(&top) > 0 {
                     return Err(Malformed("a value lies below the smallest 64-bit integer"));
@@ -264,9 +264,4 @@ fn add_planes(planes: &[PortableView<'_>], key: u16, sums: &mut Planes) {
 
 fn magnitude(planes: &[PortableView<'_>], position: u32) -> u64 {
     planes.iter().enumerate().map(|(k, plane)| u64::from(plane.contains(position)) << k).sum()
-}
-
-fn union(planes: &[PortableView<'_>], key: u16, out: &mut Block) {
-    out.clear();
-    planes.iter().filter_map(|plane| plane.container(key)).for_each(|container| out.or_container(&container));
 }

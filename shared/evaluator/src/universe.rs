@@ -61,12 +61,7 @@ impl Opened<'_> {
     pub fn block(&self, key: u16, out: &mut Block) {
         match &self.active {
             None => out.set_prefix(self.users.saturating_sub(u32::from(key) << 16).min(Block::BITS)),
-            Some(active) => {
-                out.clear();
-                for container in active.iter().filter_map(|users| users.container(key)) {
-                    out.or_container(&container);
-                }
-            }
+            Some(active) => out.set_union(active, key),
         }
     }
 }

@@ -45,9 +45,6 @@ impl Opened<'_> {
     }
 
     pub fn block(&self, key: u16, out: &mut Block) {
-        out.clear();
-        if let Some(container) = self.members.as_ref().and_then(|members| members.container(key)) {
-            out.or_container(&container);
-        }
+        out.set_union(self.members.as_slice(), key);
     }
 }

@@ -57,10 +57,7 @@ impl Opened<'_> {
 
     pub fn block(&self, key: u16, scratch: &mut Scratch, out: &mut Block) {
         if let Some(any) = self.interval.asks_for_any() {
-            out.clear();
-            for container in self.users.iter().filter_map(|users| users.container(key)) {
-                out.or_container(&container);
-            }
+            out.set_union(&self.users, key);
             if !any {
                 out.not();
             }

@@ -151,10 +151,7 @@ impl Opened<'_> {
             }
             Opened::Any { users, any } => (users, *any),
         };
-        out.clear();
-        for container in users.iter().filter_map(|users| users.container(key)) {
-            out.or_container(&container);
-        }
+        out.set_union(users, key);
         if !any {
             out.not();
         }

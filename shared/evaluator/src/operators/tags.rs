@@ -89,10 +89,7 @@ impl Opened<'_> {
     }
 
     pub fn block(&self, key: u16, out: &mut Block) {
-        out.clear();
-        for container in self.users.iter().filter_map(|users| users.container(key)) {
-            out.or_container(&container);
-        }
+        out.set_union(&self.users, key);
         if self.negate {
             out.not();
         }
