@@ -70,7 +70,10 @@ pub fn write(root: &Path, size: Size) -> anyhow::Result<Vec<PathBuf>> {
     for n in 1..4 {
         visits(&mut second, n, (0..users).step_by(7 + n as usize))?;
     }
-    orders(&mut second, 3, (0..users).step_by(3))?;
+    // A whole week, and the Monday after it.
+    for n in -4..=3 {
+        orders(&mut second, n, (0..users).step_by(if n == 3 { 3 } else { 11 + n.unsigned_abs() as usize }))?;
+    }
     second.commit(0)?;
     write_cohorts(&store, users)?;
     let snapshot = store.snapshot(APP)?.context("it was published")?;
@@ -195,6 +198,9 @@ pub fn rules() -> Vec<Value> {
         json!({"event": "visit", "last_days": 3, "pv": {"gte": 200}}),
         json!({"event": "visit", "last_days": 4, "sum": {"m_amount": {"lt": 0}}}),
         json!({"event": "visit", "last_days": 4, "days": {"gte": 2}}),
+        json!({"event": "order", "last_days": 10}),
+        json!({"event": "order", "last_days": 8, "pv": {"gte": 3}}),
+        json!({"event": "order", "last_days": 9, "sum": {"m_amount": {"between": [500, 1500]}}}),
         json!({"event": "order", "last_days": 4, "sum": {"m_amount": {"gt": 450}}}),
         json!({"event": "visit", "last_days": 4, "where": {"page": {"in": ["/sale", "首页"]}}, "pv": {"gte": 9}}),
         json!({"event": "visit", "last_days": 4, "where": {"page": {"prefix": "/s"}, "channel": {"not_in": ["app"]}},
