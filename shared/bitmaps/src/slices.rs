@@ -96,6 +96,59 @@ impl Columns {
     }
 }
 
+/// What a column begins with, and what follows it.
+struct Header<'a> {
+    positive: usize,
+    count: u64,
+    /// Of the bitmaps that were not read yet.
+    lengths: &'a [[u8; 4]],
+    rest: &'a [u8],
+}
+
+impl<'a> Header<'a> {
+    fn parse(mut rest: &'a [u8]) -> Result<Self, Malformed> {
+        if take_array(&mut rest)? != MAGIC {
+            return Err(Malformed("not a bit-sliced column of a known version"));
+        }
+        let [positive, negative, 0, 0] = take_array(&mut rest)?.map(usize::from) else {
+            return Err(Malformed("reserved bytes of a column are not zero"));
+        };
+        if positive > POSITIVE_MAX || negative > NEGATIVE_MAX {
+            return Err(Malformed("a column has more planes than 64-bit values need"));
+        }
+        let count = u64::from_le_bytes(take_array(&mut rest)?);
+        let lengths = take(&mut rest, 4 * (1 + positive + negative))?.as_chunks().0;
+        Ok(Header { positive, count, lengths, rest })
+    }
+
+    /// The first bitmap: the positions that have a value.
+    fn exists(
+        &mut self,
+        parse: impl Fn(&'a [u8]) -> Result<PortableView<'a>, Malformed>,
+    ) -> Result<PortableView<'a>, Malformed> {
+        let (length, lengths) = self.lengths.split_first().ok_or(Malformed("a column without bitmaps"))?;
+        self.lengths = lengths;
+        let exists = self.bitmap(*length, parse)?;
+        if exists.len() != self.count {
+            return Err(Malformed("a column's count is wrong"));
+        }
+        Ok(exists)
+    }
+
+    fn bitmap(
+        &mut self,
+        length: [u8; 4],
+        parse: impl Fn(&'a [u8]) -> Result<PortableView<'a>, Malformed>,
+    ) -> Result<PortableView<'a>, Malformed> {
+        let bytes = take(&mut self.rest, u32::from_le_bytes(length) as usize)?;
+        let bitmap = parse(bytes)?;
+        if bitmap.byte_len() != bytes.len() {
+            return Err(Malformed("a bitmap of a column is shorter than its length says"));
+        }
+        Ok(bitmap)
+    }
+}
+
 /// A column read where it lies.
 #[derive(Clone, Debug)]
 pub struct SlicesView<'a> {
@@ -118,37 +171,27 @@ impl<'a> SlicesView<'a> {
         Self::parse_with(bytes, PortableView::parse_trusted)
     }
 
+    /// As `parse_trusted`, of the positions that have a value alone.
+    pub fn parse_exists_trusted(bytes: &'a [u8]) -> Result<PortableView<'a>, Malformed> {
+        Header::parse(bytes)?.exists(PortableView::parse_trusted)
+    }
+
     fn parse_with(
         bytes: &'a [u8],
         parse: impl Fn(&'a [u8]) -> Result<PortableView<'a>, Malformed>,
     ) -> Result<Self, Malformed> {
-        let mut rest = bytes;
-        if take_array(&mut rest)? != MAGIC {
-            return Err(Malformed("not a bit-sliced column of a known version"));
-        }
-        let [positive, negative, 0, 0] = take_array(&mut rest)?.map(usize::from) else {
-            return Err(Malformed("reserved bytes of a column are not zero"));
-        };
-        if positive > POSITIVE_MAX || negative > NEGATIVE_MAX {
-            return Err(Malformed("a column has more planes than 64-bit values need"));
-        }
-        let count = u64::from_le_bytes(take_array(&mut rest)?);
-        let lengths = take(&mut rest, 4 * (1 + positive + negative))?.as_chunks().0;
-        let mut bitmaps = Vec::with_capacity(lengths.len());
+        let mut header = Header::parse(bytes)?;
+        let exists = header.exists(&parse)?;
+        let lengths = header.lengths;
+        let mut positive = Vec::with_capacity(lengths.len());
         for length in lengths {
-            let length = u32::from_le_bytes(*length) as usize;
-            let bitmap = parse(take(&mut rest, length)?)?;
-            if bitmap.byte_len() != length {
-                return Err(Malformed("a bitmap of a column is shorter than its length says"));
-            }
-            bitmaps.push(bitmap);
+            positive.push(header.bitmap(*length, &parse)?);
         }
-        let exists = bitmaps.remove(0);
-        if exists.len() != count || !rest.is_empty() {
-            return Err(Malformed("a column's count or total length is wrong"));
+        if !header.rest.is_empty() {
+            return Err(Malformed("a column's total length is wrong"));
         }
-        let negative = bitmaps.split_off(positive);
-        Ok(SlicesView { exists, positive: bitmaps, negative })
+        let negative = positive.split_off(header.positive);
+        Ok(SlicesView { exists, positive, negative })
     }
 
     /// Planes cover only positions that exist, one sign each, and nothing below `i64::MIN`.

@@ -148,7 +148,7 @@ fn slices_refuse() {
         assert_eq!(SlicesView::parse(&bytes).err().map_or("", |malformed| malformed.0), reason);
     };
     check("", 2, [1, 1], &[&[1, 2], &[1], &[2]]);
-    check("a column's count or total length is wrong", 3, [1, 1], &[&[1, 2], &[1], &[2]]);
+    check("a column's count is wrong", 3, [1, 1], &[&[1, 2], &[1], &[2]]);
     check("a plane has a position without a value", 2, [1, 1], &[&[1, 2], &[1], &[3]]);
     check("a plane has a position without a value", 2, [1, 1], &[&[1, 2], &[1], &[1 << 20]]);
     check("a position has both signs", 2, [1, 1], &[&[1, 2], &[1], &[1]]);

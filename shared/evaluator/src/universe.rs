@@ -35,7 +35,7 @@ impl BoundUniverse {
         let BoundUniverse::Crowd(parts) = self else { return Ok(Opened { users, active: None }) };
         let mut active = Vec::with_capacity(parts.len());
         for part in parts {
-            active.extend(part.pv(bucket)?.map(|column| column.exists()));
+            active.extend(part.active(bucket)?);
         }
         Ok(Opened { users, active: Some(active) })
     }
@@ -43,8 +43,7 @@ impl BoundUniverse {
     pub fn contains(&self, place: Place) -> Result<bool, StoreError> {
         let BoundUniverse::Crowd(parts) = self else { return Ok(true) };
         for part in parts {
-            let column = part.pv(place.bucket)?;
-            if column.is_some_and(|column| column.exists().contains(place.ordinal)) {
+            if part.active(place.bucket)?.is_some_and(|users| users.contains(place.ordinal)) {
                 return Ok(true);
             }
         }

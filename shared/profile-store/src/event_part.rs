@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use muster_bitmaps::SlicesView;
+use muster_bitmaps::{PortableView, SlicesView};
 use muster_days::Ds;
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +56,13 @@ impl EventPart {
     /// pv of the day per user, whatever the dimensions; None when the bucket has no rows.
     pub fn pv(&self, bucket: u32) -> Result<Option<SlicesView<'_>>> {
         column(&self.file, Kind::Pv, bucket, 0)
+    }
+
+    /// The users with any row, whatever its pv; None when the bucket has none.
+    pub fn active(&self, bucket: u32) -> Result<Option<PortableView<'_>>> {
+        let Some(bytes) = self.file.section(Kind::Pv, bucket, 0) else { return Ok(None) };
+        let damaged = |error| StoreError::damaged(self.file.path(), format!("{:?}: {error}", Kind::Pv));
+        SlicesView::parse_exists_trusted(bytes).map(Some).map_err(damaged)
     }
 
     /// Sum of the measure per user, 0 included; None when the day has no such measure or the bucket no rows.

@@ -31,7 +31,7 @@ impl Days {
     pub fn open(&self, bucket: u32) -> Result<Opened<'_>, StoreError> {
         let mut users = Vec::with_capacity(self.days.len());
         for day in &self.days {
-            users.extend(day.pv(bucket)?.map(|column| column.exists()));
+            users.extend(day.active(bucket)?);
         }
         Ok(Opened { users, interval: Interval::of(self.compare) })
     }
@@ -43,8 +43,8 @@ impl Days {
     pub fn evidence(&self, place: Place) -> Result<(bool, Evidence), StoreError> {
         let mut total = 0;
         for day in &self.days {
-            let column = day.pv(place.bucket)?;
-            total += i128::from(column.is_some_and(|column| column.exists().contains(place.ordinal)));
+            let users = day.active(place.bucket)?;
+            total += i128::from(users.is_some_and(|users| users.contains(place.ordinal)));
         }
         Ok((self.compare.holds(total), Evidence::Total(total)))
     }

@@ -77,11 +77,12 @@ impl Span {
     }
 
     /// Adds the bitmaps that hold between them whoever has a pv above 0.
-    fn add_active<'a>(&self, pv: &SlicesView<'a>, users: &mut Vec<PortableView<'a>>) {
+    fn add_active<'a>(&'a self, bucket: u32, users: &mut Vec<PortableView<'a>>) -> Result<(), StoreError> {
         match self {
-            Span::Day(day) if day.meta().idle_users == 0 => users.push(pv.exists()),
-            _ => users.extend(pv.positive_planes()),
+            Span::Day(day) if day.meta().idle_users == 0 => users.extend(day.active(bucket)?),
+            _ => users.extend(self.column(None, bucket)?.iter().flat_map(SlicesView::positive_planes)),
         }
+        Ok(())
     }
 }
 
@@ -107,19 +108,14 @@ impl Sums {
 
     pub fn open(&self, bucket: u32) -> Result<Opened<'_>, StoreError> {
         let interval = Interval::of(self.compare);
-        let any = interval.asks_for_any().filter(|_| self.measure.is_none());
-        let (mut columns, mut users) = (Vec::new(), Vec::new());
-        for span in &self.spans {
-            let Some(column) = span.column(self.measure.as_deref(), bucket)? else { continue };
-            match any {
-                Some(_) => span.add_active(&column, &mut users),
-                None => columns.push(column),
-            }
+        if let Some(any) = interval.asks_for_any().filter(|_| self.measure.is_none()) {
+            let mut users = Vec::new();
+            self.spans.iter().try_for_each(|span| span.add_active(bucket, &mut users))?;
+            return Ok(Opened::Any { users, any });
         }
-        Ok(match any {
-            Some(any) => Opened::Any { users, any },
-            None => Opened::Totals { columns, interval },
-        })
+        let measure = self.measure.as_deref();
+        let columns = self.spans.iter().filter_map(|span| span.column(measure, bucket).transpose());
+        Ok(Opened::Totals { columns: columns.collect::<Result<_, _>>()?, interval })
     }
 
     pub fn outlook(&self, users: f64) -> Outlook {
