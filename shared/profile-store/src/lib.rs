@@ -25,8 +25,10 @@ mod label_part;
 mod manifest;
 mod numbers;
 mod open_part;
+mod posting_writer;
 mod postings;
 mod publication;
+mod row_group;
 mod sealed;
 mod shelf;
 mod snapshot;
@@ -51,6 +53,7 @@ use manifest::UsersEntry;
 pub use manifest::{BUCKETS, DictionaryEntry, EventDay, EventEntry, LabelDay, LabelEntry, Manifest};
 pub use postings::{Postings, TupleRows};
 pub use publication::{EventShape, LabelShape, Publication};
+pub use row_group::RowGroup;
 pub use snapshot::Snapshot;
 
 use bucket::Bucket;
