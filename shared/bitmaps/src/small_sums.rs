@@ -20,18 +20,14 @@ impl Default for SmallSums {
 impl SmallSums {
     pub const MOST: u8 = u8::MAX;
 
-    /// Every sum becomes 0.
-    pub fn clear(&mut self) {
-        self.counts.fill(0);
-    }
-
     pub fn add(&mut self, position: u16, value: u8) {
         let sum = &mut self.counts[usize::from(position)];
         *sum = sum.saturating_add(value);
     }
 
-    /// `out` becomes the positions whose sum lies from `low` to `high`, both included.
-    pub fn between(&self, low: u8, high: u8, out: &mut Block) {
-        kernels::counts_between(&self.counts, low, high, &mut out.words);
+    /// `out` becomes the positions whose sum lies from `low` to `high`, both included; every sum becomes 0,
+    /// which costs next to nothing while they are in the cache.
+    pub fn take_between(&mut self, low: u8, high: u8, out: &mut Block) {
+        kernels::take_counts_between(&mut self.counts, low, high, &mut out.words);
     }
 }

@@ -168,7 +168,6 @@ impl Opened<'_> {
     }
 
     fn add_small(&self, key: u16, scratch: &mut Scratch) {
-        scratch.small.clear();
         for (group, day) in self.of_block(key) {
             let OpenedDay { postings, column } = &self.days[*day as usize];
             let add = |place, pv: i64| scratch.small.add(place, pv.clamp(0, SmallSums::MOST.into()) as u8);
