@@ -134,7 +134,7 @@ fn event_part(part: Option<&EventPart>, buckets: u32) -> Digest {
                 part.tuple_value(tuple, dimension).hash(&mut hash);
             }
             let mut groups = Vec::new();
-            postings.groups(&rows, |group| groups.push(group))?;
+            postings.groups(rows, |group| groups.push(group))?;
             groups.hash(&mut hash);
             for group in &groups {
                 postings.find(group, 3).hash(&mut hash);

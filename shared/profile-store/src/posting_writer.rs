@@ -128,7 +128,7 @@ mod tests {
                     all.push((tuple, ordinal(place), pv, measure.1));
                 }
             };
-            postings.groups(&rows, visit).unwrap();
+            postings.groups(rows, visit).unwrap();
         }
         all.sort_unstable();
         all
@@ -177,7 +177,7 @@ mod tests {
             let postings = Postings::open(&file, &meta(), 0).unwrap().unwrap();
             let mut groups = Vec::new();
             let rows = postings.tuples().next().unwrap().1;
-            postings.groups(&rows, |group| groups.push((group.block, group.rows().len()))).unwrap();
+            postings.groups(rows, |group| groups.push((group.block, group.rows().len()))).unwrap();
             assert_eq!(groups, [(0, 65_535), (0, 1), (1, 65_535), (1, 1), (2, 16)]);
         }
         let mixed: Vec<Row> = (0..0x1_0000).map(|n| (3, n, i64::from(n % 4), i64::from(n))).collect();

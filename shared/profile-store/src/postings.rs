@@ -20,9 +20,12 @@ pub struct Postings<'a> {
     numbers: Vec<Numbers<'a>>,
 }
 
-/// What a tuple has, see [`Postings::groups`].
-#[derive(Clone, Debug)]
-pub struct TupleRows {
+/// Stands for what a tuple has, see [`Postings::groups`].
+#[derive(Clone, Copy, Debug)]
+pub struct TupleRows(usize);
+
+/// What a tuple has.
+struct Has {
     groups: Range<usize>,
     rows: Range<usize>,
     others: Range<usize>,
@@ -64,16 +67,17 @@ impl<'a> Postings<'a> {
 
     /// Every tuple that has rows, ascending, with what it has.
     pub fn tuples(&self) -> impl Iterator<Item = (u32, TupleRows)> + '_ {
-        (0..self.form.tuples()).map(|entry| self.form.tuple(entry))
+        (0..self.form.tuples()).map(|entry| (self.form.tuple(entry), TupleRows(entry)))
     }
 
     /// Calls `visit` with each group of the tuple, by block; a block may have several. The groups' rows are
     /// rows of the tuple, whatever the bytes say: an error ends the calls before others are reached.
-    pub fn groups(&self, tuple: &TupleRows, mut visit: impl FnMut(RowGroup)) -> Result<()> {
+    pub fn groups(&self, tuple: TupleRows, mut visit: impl FnMut(RowGroup)) -> Result<()> {
+        let tuple = self.form.has(tuple.0);
         let (mut row, mut other) = (tuple.rows.start, tuple.others.start);
         match &self.form {
             Form::Groups { groups, .. } => {
-                for counts in &groups[tuple.groups.clone()] {
+                for counts in &groups[tuple.groups] {
                     let group = RowGroup::new(counts, row, other);
                     row += group.len();
                     other += group.others().len();
@@ -189,8 +193,15 @@ impl Form<'_> {
         }
     }
 
-    /// The tuple of an entry, and what it has.
-    fn tuple(&self, entry: usize) -> (u32, TupleRows) {
+    fn tuple(&self, entry: usize) -> u32 {
+        match self {
+            Form::Groups { tuples, .. } => u32_at(&tuples[entry], 0),
+            Form::Ordinals { starts, .. } => u32_at(&starts[entry], 0),
+        }
+    }
+
+    /// What the tuple of the entry has.
+    fn has(&self, entry: usize) -> Has {
         match self {
             Form::Groups { tuples, .. } => {
                 let (own, before) = (&tuples[entry], entry.checked_sub(1).map(|before| &tuples[before]));
@@ -198,12 +209,12 @@ impl Form<'_> {
                     let start = before.map_or(0, |before| u32_at(before, field) as usize);
                     start..u32_at(own, field) as usize
                 };
-                (u32_at(own, 0), TupleRows { groups: range(1), rows: range(2), others: range(3) })
+                Has { groups: range(1), rows: range(2), others: range(3) }
             }
             Form::Ordinals { starts, ordinals } => {
                 let end = starts.get(entry + 1).map_or(ordinals.len(), |next| u32_at(next, 1) as usize);
                 let rows = u32_at(&starts[entry], 1) as usize..end;
-                (u32_at(&starts[entry], 0), TupleRows { groups: 0..0, rows: rows.clone(), others: rows })
+                Has { groups: 0..0, rows: rows.clone(), others: rows }
             }
         }
     }
@@ -211,22 +222,38 @@ impl Form<'_> {
     /// Tuples ascend and are tuples of the part; what they have follows on each other and ends with the
     /// sections, which are counted in 32 bits.
     fn in_order(&self, part_tuples: u32) -> bool {
-        let mut next = 0;
-        let ascends = (0..self.tuples()).all(|entry| {
-            let (tuple, TupleRows { groups, rows, others }) = self.tuple(entry);
-            let fits = next <= tuple && tuple < part_tuples;
-            next = tuple.saturating_add(1);
-            fits && [groups, rows, others].iter().all(|range| range.start <= range.end)
-        });
-        let ends = match self {
+        match self {
             Form::Groups { tuples, groups, places } => {
-                let ends = |field| tuples.last().map_or(0, |last| u32_at(last, field) as usize);
-                (ends(1), ends(2)) == (groups.len(), places.len())
+                let entries = tuples.iter().map(numbers_of);
+                let ends = (groups.len(), places.len());
+                let fits = |[_, groups, rows, _]: [u32; 4]| (groups as usize, rows as usize) == ends;
+                last_in_order(entries, part_tuples).is_some_and(fits)
             }
-            Form::Ordinals { ordinals, .. } => u32::try_from(ordinals.len()).is_ok(),
-        };
-        ascends && ends
+            Form::Ordinals { starts, ordinals } => {
+                let entries = starts.iter().map(|entry| [u32_at(entry, 0), 0, u32_at(entry, 1), 0]);
+                let fits = |[_, _, row, _]: [u32; 4]| row as usize <= ordinals.len();
+                u32::try_from(ordinals.len()).is_ok() && last_in_order(entries, part_tuples).is_some_and(fits)
+            }
+        }
     }
+}
+
+/// An entry of `Kind::PostingTuples`.
+fn numbers_of(entry: &[u8; 16]) -> [u32; 4] {
+    [u32_at(entry, 0), u32_at(entry, 1), u32_at(entry, 2), u32_at(entry, 3)]
+}
+
+/// The last of the entries (zeros when there is none), if tuples ascend and no other number goes down. There are
+/// many tuples, and a rule names few of them: nothing else is done for each.
+fn last_in_order(entries: impl Iterator<Item = [u32; 4]>, part_tuples: u32) -> Option<[u32; 4]> {
+    let (mut next, mut last, mut fits) = (0, [0; 4], true);
+    for entry in entries {
+        fits &= (next <= entry[0]) & (entry[0] < part_tuples);
+        fits &= (last[1] <= entry[1]) & (last[2] <= entry[2]) & (last[3] <= entry[3]);
+        next = entry[0].saturating_add(1);
+        last = entry;
+    }
+    fits.then_some(last)
 }
 
 #[cfg(test)]
@@ -290,9 +317,10 @@ mod tests {
             assert!(tuple < meta.tuples);
             let visit = |group: RowGroup| {
                 postings.for_each(&group, 0, |place, _| _ = postings.find(&group, place));
-                rows += group.rows().map(|row| postings.number(&group, 0, row)).count();
+                group.rows().for_each(|row| _ = postings.number(&group, 0, row));
+                rows += group.rows().len();
             };
-            postings.groups(&of_tuple, visit)?;
+            postings.groups(of_tuple, visit)?;
         }
         Ok(rows)
     }

@@ -88,7 +88,7 @@ impl PostingSums {
             let Some(postings) = day.part.postings(bucket)? else { continue };
             let number = days.len() as u32;
             for (_, rows) in postings.tuples().filter(|(tuple, _)| day.passes[*tuple as usize]) {
-                postings.groups(&rows, |group| groups.push((group, number)))?;
+                postings.groups(rows, |group| groups.push((group, number)))?;
             }
             days.push(OpenedDay { postings, column });
         }

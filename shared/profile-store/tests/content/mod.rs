@@ -90,7 +90,7 @@ fn event_lines(snapshot: &Snapshot, part: &EventPart, title: &str, lines: &mut V
                 values += &format!(" {dimension}={}", dictionary.value(id).expect("a value"));
             }
             let mut groups = Vec::new();
-            postings.groups(&range, |group| groups.push(group))?;
+            postings.groups(range, |group| groups.push(group))?;
             for (group, row) in groups.iter().flat_map(|group| group.rows().map(move |row| (group, row))) {
                 let ordinal = u32::from(group.block) << 16 | u32::from(postings.place(row));
                 let user = name(snapshot, Place { bucket, ordinal });
