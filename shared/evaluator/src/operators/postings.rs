@@ -147,7 +147,7 @@ impl Opened<'_> {
 
     pub fn block(&self, key: u16, scratch: &mut Scratch, out: &mut Block) {
         if let Some(ends) = self.small {
-            self.add_small(key, scratch);
+            self.add_small(key, &mut scratch.small);
             return self.interval.holds_for_small(ends, scratch, out);
         }
         scratch.clear_sums();
@@ -167,10 +167,10 @@ impl Opened<'_> {
         self.interval.holds(scratch, out);
     }
 
-    fn add_small(&self, key: u16, scratch: &mut Scratch) {
+    fn add_small(&self, key: u16, sums: &mut SmallSums) {
         for (group, day) in self.of_block(key) {
             let OpenedDay { postings, column } = &self.days[*day as usize];
-            let add = |place, pv: i64| scratch.small.add(place, pv.clamp(0, SmallSums::MOST.into()) as u8);
+            let add = |place, pv: i64| sums.add(place, pv.clamp(0, SmallSums::MOST.into()) as u8);
             postings.for_each(group, *column, add);
         }
     }
