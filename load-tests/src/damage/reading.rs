@@ -133,14 +133,19 @@ fn event_part(part: Option<&EventPart>, buckets: u32) -> Digest {
             for dimension in 0..meta.dimensions.len() {
                 part.tuple_value(tuple, dimension).hash(&mut hash);
             }
-            let blocks = postings.blocks(&rows);
-            blocks.hash(&mut hash);
-            for (_, rows) in &blocks {
-                postings.find(rows.clone(), 3).hash(&mut hash);
+            let mut groups = Vec::new();
+            postings.groups(rows, |group| groups.push(group))?;
+            groups.hash(&mut hash);
+            for group in &groups {
+                postings.find(group, 3).hash(&mut hash);
+                for column in 0..=meta.measures.len() {
+                    postings.for_each(group, column, |place, number| (place, number).hash(&mut hash));
+                }
             }
-            for row in blocks.into_iter().flat_map(|(_, rows)| rows).step_by(7) {
+            let rows = groups.iter().flat_map(|group| group.rows().map(move |row| (group, row)));
+            for (group, row) in rows.step_by(7) {
                 postings.place(row).hash(&mut hash);
-                (0..=meta.measures.len()).for_each(|n| postings.number(n, row).hash(&mut hash));
+                (0..=meta.measures.len()).for_each(|n| postings.number(group, n, row).hash(&mut hash));
             }
         }
     }

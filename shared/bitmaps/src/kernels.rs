@@ -235,6 +235,14 @@ kernels! {
         }
     }
 
+    /// Sets `out` where the count lies from `low` to `high`, and every count to 0.
+    fn take_counts_between(level, counts: &mut Counts, low: u8, high: u8, out: &mut Words) {
+        for (word, counts) in out.iter_mut().zip(counts.as_chunks_mut().0) {
+            *word = bytes_between(level, counts, low, high);
+            *counts = [0; 64];
+        }
+    }
+
     /// Sets `out` where the number is at least `threshold`: from low to high, a plane decides
     /// alone where it differs from the threshold's bit, and leaves what lower planes said where not.
     fn at_least(_, planes: &[Plane], threshold: u128, out: &mut Words) {

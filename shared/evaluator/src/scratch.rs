@@ -3,13 +3,24 @@
 use muster_bitmaps::{Block, Planes, SmallSums, TallyScratch};
 
 /// Scratch of the operators.
-#[derive(Default)]
 pub(crate) struct Scratch {
     pub positive: Planes,
     pub negative: Planes,
     pub tally: TallyScratch,
-    pub small: SmallSums,
+    pub small: Box<SmallSums>,
     pub blocks: Pool,
+}
+
+impl Default for Scratch {
+    fn default() -> Scratch {
+        Scratch {
+            positive: Planes::default(),
+            negative: Planes::default(),
+            tally: TallyScratch::default(),
+            small: SmallSums::boxed(),
+            blocks: Pool::default(),
+        }
+    }
 }
 
 impl Scratch {

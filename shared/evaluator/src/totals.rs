@@ -49,9 +49,9 @@ impl Interval {
     }
 
     /// `out` becomes the positions where the small sums of the scratch satisfy the comparison, whose ends
-    /// are `low` and `high`.
-    pub fn holds_for_small(self, (low, high): (u8, u8), scratch: &Scratch, out: &mut Block) {
-        scratch.small.between(low, high, out);
+    /// are `low` and `high`. The sums become 0.
+    pub fn holds_for_small(self, (low, high): (u8, u8), scratch: &mut Scratch, out: &mut Block) {
+        scratch.small.take_between(low, high, out);
         if self.outside {
             out.not();
         }

@@ -12,7 +12,7 @@ use crate::error::{Result, StoreError};
 use crate::event_part::EventMeta;
 use crate::event_rows::Rows;
 use crate::label_part::slices_of;
-use crate::numbers::encode_numbers;
+use crate::posting_writer::write_postings;
 use crate::publication::EventShape;
 use crate::sealed::{Kind, Writer, u32_bytes};
 
@@ -187,32 +187,16 @@ impl<'a> EventPartWriter<'a> {
 
     /// Rows come sorted by the bucket's own tuples and are written by the part's, see `numbers`.
     fn postings(&mut self, bucket: u32, rows: &Rows, numbers: &[u32]) -> Result<()> {
-        let mut groups: Vec<(u32, Range<usize>)> = Vec::with_capacity(numbers.len());
+        let mut tuples: Vec<(u32, Range<usize>)> = Vec::with_capacity(numbers.len());
         let mut from = 0;
         while from < rows.len() {
             let tuple = rows.tuple(from);
             let upto = (from..rows.len()).find(|&row| rows.tuple(row) != tuple).unwrap_or(rows.len());
-            groups.push((numbers[tuple as usize], from..upto));
+            tuples.push((numbers[tuple as usize], from..upto));
             from = upto;
         }
-        groups.sort_unstable_by_key(|group| group.0);
-        let mut blocks: Vec<[u32; 3]> = Vec::with_capacity(groups.len());
-        let mut places = Vec::with_capacity(rows.len() * 2);
-        let order = groups.iter().flat_map(|(tuple, range)| range.clone().map(move |row| (*tuple, row)));
-        for (at, (tuple, row)) in order.clone().enumerate() {
-            let block = rows.ordinal(row) >> 16;
-            if blocks.last().is_none_or(|last| last[..2] != [tuple, block]) {
-                blocks.push([tuple, block, at as u32]);
-            }
-            places.extend((rows.ordinal(row) as u16).to_le_bytes());
-        }
-        self.writer.section(Kind::PostingBlocks, bucket, 0, &u32_bytes(blocks.into_iter().flatten()))?;
-        self.writer.section(Kind::PostingPlaces, bucket, 0, &places)?;
-        for column in 0..rows.columns() {
-            let bytes = encode_numbers(order.clone().map(|(_, row)| rows.number(column, row)));
-            self.writer.section(Kind::PostingNumbers, bucket, column as i64, &bytes)?;
-        }
-        Ok(())
+        tuples.sort_unstable_by_key(|tuple| tuple.0);
+        write_postings(&mut self.writer, bucket, rows, tuples)
     }
 
     /// Seals the file.

@@ -26,8 +26,10 @@ mod label_part;
 mod manifest;
 mod numbers;
 mod open_part;
+mod posting_writer;
 mod postings;
 mod publication;
+mod row_group;
 mod sealed;
 mod shelf;
 mod snapshot;
@@ -55,6 +57,7 @@ pub use manifest::{
 };
 pub use postings::{Postings, TupleRows};
 pub use publication::{EventShape, LabelShape, Publication};
+pub use row_group::RowGroup;
 pub use snapshot::Snapshot;
 
 use bucket::Bucket;

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! "MUSTRF" version:u16          version 2; 1 had bitmaps in roaring's portable format only, and
-//!                               postings with whole ordinals
+//!                               postings with whole ordinals and a pv for every row
 //! sections, each starting at a multiple of 8
 //! table: n × { kind:u32 bucket:u32 key:i64 offset:u64 length:u64 xxh3:u64 }, sorted by (kind, bucket, key)
 //! footer: table_offset:u64 n:u64 table_xxh3:u64 "MUSTREND"
@@ -56,13 +56,18 @@ pub enum Kind {
     PostingStarts = 33,
     /// Version 1. Events: `u32` ordinal per row, ascending inside a tuple.
     PostingOrdinals = 34,
-    /// Events: number column `key` per row (0 = pv, 1 + i = measure i), see `numbers.rs`.
+    /// Events: number column `key`, see `numbers.rs`: 0 = pv of the rows that `PostingGroups` counts as others
+    /// (version 1: of every row), 1 + i = measure i of every row.
     PostingNumbers = 35,
-    /// Events with dimensions: `(tuple:u32, block:u32, first row:u32)` per tuple and block that have rows, ascending; a
-    /// block is 65,536 ordinals.
-    PostingBlocks = 36,
-    /// Events: `u16` place inside the block per row, ascending inside a tuple and block.
+    /// Events with dimensions: `(tuple, groups, rows, others)`, u32 each, per tuple that the bucket has rows of,
+    /// ascending; how many groups, rows and others there are up to the tuple's last.
+    PostingTuples = 36,
+    /// Events with dimensions: `u16` place inside the block per row, in the order of `PostingGroups`.
     PostingPlaces = 37,
+    /// Events with dimensions: `(block, ones, twos, others)`, u16 each, per tuple and block that have rows,
+    /// ascending; a block is 65,536 ordinals. So many rows have a pv of 1, of 2, and any other, and stand in this
+    /// order, each of the three by place. A full block has two groups, since 65,536 does not fit.
+    PostingGroups = 38,
     /// Dictionary: `u32 × (n + 1)` offsets into `ValueBytes`.
     ValueOffsets = 40,
     ValueBytes = 41,

@@ -1,12 +1,11 @@
 //! Totals over the rows that pass dimension filters: filters are resolved against the dictionary, then
 //! against the day's tuples, and only the rows of matching tuples are read.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use muster_bitmaps::{Block, SmallSums};
 use muster_days::Ds;
-use muster_profile_store::{Dictionary, EventPart, Place, Postings, Snapshot, StoreError};
+use muster_profile_store::{Dictionary, EventPart, Place, Postings, RowGroup, Snapshot, StoreError};
 use muster_rules::{Compare, Filter, Matcher, Measure, compile_regex};
 
 use super::sums::{event_parts, outlook};
@@ -37,8 +36,8 @@ pub(crate) struct Rows<'a> {
 
 pub(crate) struct Opened<'a> {
     days: Vec<OpenedDay<'a>>,
-    /// Rows of tuples that pass, by block: which of `days` they are of.
-    blocks: Vec<(u16, usize, Range<usize>)>,
+    /// Rows of tuples that pass, by block, and which of `days` they are of.
+    groups: Vec<(RowGroup, u32)>,
     count_days: bool,
     interval: Interval,
     /// The interval's ends, where small sums are enough.
@@ -83,20 +82,21 @@ impl PostingSums {
     }
 
     pub fn open(&self, bucket: u32) -> Result<Opened<'_>, StoreError> {
-        let (mut days, mut blocks) = (Vec::new(), Vec::new());
+        let (mut days, mut groups) = (Vec::new(), Vec::new());
         for day in &self.days {
             let Some(column) = day.column else { continue };
             let Some(postings) = day.part.postings(bucket)? else { continue };
-            let passing = postings.tuples().filter(|(tuple, _)| day.passes[*tuple as usize]);
-            let rows = passing.flat_map(|(_, rows)| postings.blocks(&rows));
-            blocks.extend(rows.map(|(block, rows)| (block, days.len(), rows)));
+            let number = days.len() as u32;
+            for (_, rows) in postings.tuples().filter(|(tuple, _)| day.passes[*tuple as usize]) {
+                postings.groups(rows, |group| groups.push((group, number)))?;
+            }
             days.push(OpenedDay { postings, column });
         }
         // Stable: the rows of a day stay together.
-        blocks.sort_by_key(|(block, ..)| *block);
+        groups.sort_by_key(|(group, _)| group.block);
         let interval = Interval::of(self.compare);
         let small = interval.small().filter(|_| self.measure == Measure::Pv);
-        Ok(Opened { days, blocks, count_days: self.measure == Measure::Days, interval, small })
+        Ok(Opened { days, groups, count_days: self.measure == Measure::Days, interval, small })
     }
 
     pub fn outlook(&self, users: f64) -> Outlook {
@@ -106,11 +106,13 @@ impl PostingSums {
     pub fn evidence(&self, place: Place) -> Result<(bool, Evidence), StoreError> {
         let mut total = 0;
         let opened = self.open(place.bucket)?;
-        for rows in opened.block_days((place.ordinal >> 16) as u16) {
-            let day = &opened.days[rows[0].1];
-            let own =
-                rows.iter().filter_map(|(.., rows)| day.postings.find(rows.clone(), place.ordinal as u16));
-            let numbers: Vec<i128> = own.map(|row| day.postings.number(day.column, row).into()).collect();
+        for (day, groups) in opened.block_days((place.ordinal >> 16) as u16) {
+            let OpenedDay { postings, column } = day;
+            let number = |(group, _): &(RowGroup, u32)| {
+                let row = postings.find(group, place.ordinal as u16)?;
+                Some(postings.number(group, *column, row).into())
+            };
+            let numbers: Vec<i128> = groups.iter().filter_map(number).collect();
             total += match self.measure {
                 Measure::Days => i128::from(!numbers.is_empty()),
                 _ => numbers.iter().sum(),
@@ -122,53 +124,53 @@ impl PostingSums {
 
 impl Opened<'_> {
     pub fn bytes(&self) -> usize {
-        let of_rows = |(_, day, rows): &(u16, usize, Range<usize>)| {
-            let OpenedDay { postings, column } = &self.days[*day];
-            postings.bytes_of(rows.len(), *column)
+        let of_group = |(group, day): &(RowGroup, u32)| {
+            let OpenedDay { postings, column } = &self.days[*day as usize];
+            postings.bytes_of(group, *column)
         };
-        self.blocks.iter().map(of_rows).sum()
+        self.groups.iter().map(of_group).sum()
     }
 
-    /// The rows of the block, those of one day together.
-    fn block_days(&self, key: u16) -> impl Iterator<Item = &[(u16, usize, Range<usize>)]> {
-        let first = self.blocks.partition_point(|(block, ..)| *block < key);
-        let own = &self.blocks[first..];
-        let own = &own[..own.partition_point(|(block, ..)| *block == key)];
-        own.chunk_by(|a, b| a.1 == b.1)
+    /// The rows of the block.
+    fn of_block(&self, key: u16) -> &[(RowGroup, u32)] {
+        let first = self.groups.partition_point(|(group, _)| group.block < key);
+        let own = &self.groups[first..];
+        &own[..own.partition_point(|(group, _)| group.block == key)]
+    }
+
+    /// The rows of the block by day.
+    fn block_days(&self, key: u16) -> impl Iterator<Item = (&OpenedDay<'_>, &[(RowGroup, u32)])> {
+        let days = self.of_block(key).chunk_by(|a, b| a.1 == b.1);
+        days.map(|groups| (&self.days[groups[0].1 as usize], groups))
     }
 
     pub fn block(&self, key: u16, scratch: &mut Scratch, out: &mut Block) {
         if let Some(ends) = self.small {
-            self.add_small(key, scratch);
+            self.add_small(key, &mut scratch.small);
             return self.interval.holds_for_small(ends, scratch, out);
         }
         scratch.clear_sums();
-        for rows in self.block_days(key) {
-            let day = &self.days[rows[0].1];
-            let rows = rows.iter().map(|(.., rows)| rows.clone());
+        for (OpenedDay { postings, column }, groups) in self.block_days(key) {
+            let groups = groups.iter().map(|(group, _)| group);
             if self.count_days {
                 let mut seen = scratch.blocks.take();
                 seen.clear();
-                rows.for_each(|rows| day.postings.for_each(rows, day.column, |place, _| seen.insert(place)));
+                groups.for_each(|group| postings.for_each(group, *column, |place, _| seen.insert(place)));
                 scratch.positive.add_one(&seen.as_container());
                 scratch.blocks.put(seen);
             } else {
                 let mut add = |place, number| add(scratch, place, number);
-                rows.for_each(|rows| day.postings.for_each(rows, day.column, &mut add));
+                groups.for_each(|group| postings.for_each(group, *column, &mut add));
             }
         }
         self.interval.holds(scratch, out);
     }
 
-    fn add_small(&self, key: u16, scratch: &mut Scratch) {
-        scratch.small.clear();
-        for rows in self.block_days(key) {
-            for (_, day, rows) in rows {
-                let OpenedDay { postings, column } = &self.days[*day];
-                let add =
-                    |place, pv: i64| scratch.small.add(place, pv.clamp(0, SmallSums::MOST.into()) as u8);
-                postings.for_each(rows.clone(), *column, add);
-            }
+    fn add_small(&self, key: u16, sums: &mut SmallSums) {
+        for (group, day) in self.of_block(key) {
+            let OpenedDay { postings, column } = &self.days[*day as usize];
+            let add = |place, pv: i64| sums.add(place, pv.clamp(0, SmallSums::MOST.into()) as u8);
+            postings.for_each(group, *column, add);
         }
     }
 }

@@ -89,12 +89,13 @@ fn event_lines(snapshot: &Snapshot, part: &EventPart, title: &str, lines: &mut V
                 let dictionary = snapshot.dictionary(&meta.event, dimension)?.expect("a dictionary");
                 values += &format!(" {dimension}={}", dictionary.value(id).expect("a value"));
             }
-            let blocks = postings.blocks(&range).into_iter();
-            for (block, row) in blocks.flat_map(|(block, rows)| rows.map(move |row| (block, row))) {
-                let ordinal = u32::from(block) << 16 | u32::from(postings.place(row));
+            let mut groups = Vec::new();
+            postings.groups(range, |group| groups.push(group))?;
+            for (group, row) in groups.iter().flat_map(|group| group.rows().map(move |row| (group, row))) {
+                let ordinal = u32::from(group.block) << 16 | u32::from(postings.place(row));
                 let user = name(snapshot, Place { bucket, ordinal });
                 let numbers: Vec<i64> =
-                    (0..=meta.measures.len()).map(|column| postings.number(column, row)).collect();
+                    (0..=meta.measures.len()).map(|column| postings.number(group, column, row)).collect();
                 rows.insert(format!("{user}{values} {numbers:?}"));
             }
         }
