@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use muster_profile_store::{EventPart, LabelPart, Place, Result, Snapshot};
+use muster_bitmaps::SlicesView;
+use muster_profile_store::{EventPart, EventWeek, LabelPart, Place, Result, Snapshot};
 
 /// Users by place, then every label and event day, every dictionary, and the cohorts asked for.
 pub fn content(snapshot: &Snapshot, cohorts: &[&str]) -> Result<Vec<String>> {
@@ -35,6 +36,10 @@ pub fn content(snapshot: &Snapshot, cohorts: &[&str]) -> Result<Vec<String>> {
         for ds in entry.days.keys() {
             let part = snapshot.event(event, *ds)?.expect("a published day has a part");
             event_lines(snapshot, &part, &format!("event {event} {ds}"), &mut lines)?;
+        }
+        for first in entry.weeks.keys() {
+            let week = snapshot.week(event, *first)?.expect("a known week has a file");
+            week_lines(snapshot, &week, &format!("week {event} {first}"), &mut lines)?;
         }
     }
     for id in cohorts {
@@ -69,6 +74,23 @@ fn label_lines(snapshot: &Snapshot, part: &LabelPart, title: &str, lines: &mut V
         assert_eq!(meta.users, users.len() as u64);
         let users: Vec<String> = users.into_iter().collect();
         lines.push(format!("{title} tag {tag} {}: {}", meta.name, users.join(", ")));
+    }
+    Ok(())
+}
+
+fn week_lines(snapshot: &Snapshot, week: &EventWeek, title: &str, lines: &mut Vec<String>) -> Result<()> {
+    for bucket in 0..snapshot.directory().buckets() {
+        for ordinal in 0..snapshot.directory().users_in(bucket) {
+            let user = name(snapshot, Place { bucket, ordinal });
+            let value = |column: Option<SlicesView<'_>>| column.and_then(|column| column.value_at(ordinal));
+            let mut columns = vec![value(week.pv(bucket)?).unwrap_or(0)];
+            for measure in &week.meta().measures {
+                columns.push(value(week.measure(bucket, measure)?).unwrap_or(0));
+            }
+            if columns.iter().any(|total| *total != 0) {
+                lines.push(format!("{title} {user}: {columns:?}"));
+            }
+        }
     }
     Ok(())
 }
