@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::sync::Arc;
 
-use muster_bitmaps::{PortableView, SlicesView};
+use muster_bitmaps::{BitmapView, SlicesView};
 use muster_evaluator::{Bound, Control, EvaluationError, SnapshotCatalogue};
 use muster_profile_store::{EventPart, LabelPart, Place, Snapshot, Store, StoreError};
 use muster_rules::{Caps, check, parse};
@@ -180,7 +180,7 @@ fn positions() -> impl Iterator<Item = u32> {
         .chain((0..6).flat_map(|block: u32| [block << 16, (block << 16) + 999, (block << 16) | 0xffff]))
 }
 
-fn bitmap(view: &PortableView<'_>, hash: &mut DefaultHasher) {
+fn bitmap(view: &BitmapView<'_>, hash: &mut DefaultHasher) {
     (view.len(), view.byte_len(), view.is_empty(), view.container_count()).hash(hash);
     for (key, container) in view.containers() {
         (key, container.count(), view.cardinality(key), view.container(key).is_some()).hash(hash);
@@ -189,7 +189,7 @@ fn bitmap(view: &PortableView<'_>, hash: &mut DefaultHasher) {
     for position in positions() {
         view.contains(position).hash(hash);
     }
-    PortableView::parse(view.bytes()).is_ok().hash(hash);
+    BitmapView::parse(view.bytes()).is_ok().hash(hash);
     if let Ok(copy) = view.to_roaring() {
         copy.len().hash(hash);
     }

@@ -7,7 +7,7 @@ use roaring::RoaringBitmap;
 
 use crate::container::Container;
 use crate::kernels;
-use crate::view::PortableView;
+use crate::view::BitmapView;
 
 pub(crate) const WORDS: usize = 1024;
 pub(crate) const BYTES: usize = 8192;
@@ -153,7 +153,7 @@ impl Block {
     }
 
     /// Becomes the positions that any of the bitmaps has in block `key`.
-    pub fn set_union(&mut self, bitmaps: &[PortableView<'_>], key: u16) {
+    pub fn set_union(&mut self, bitmaps: &[BitmapView<'_>], key: u16) {
         let mut containers = bitmaps.iter().filter_map(|bitmap| bitmap.container(key)).peekable();
         let mut empty = true;
         while let Some(container) = containers.next() {

@@ -5,7 +5,7 @@
 
 use roaring::RoaringBitmap;
 
-use crate::view::{Malformed, PortableView, take, take_array};
+use crate::view::{BitmapView, Malformed, take, take_array};
 
 const SMALL: u8 = 0;
 const ROARING: u8 = 1;
@@ -50,7 +50,7 @@ pub fn decode(bytes: &[u8]) -> Result<(RoaringBitmap, usize), Malformed> {
         SMALL => decode_small(&mut rest, count)?,
         ROARING => {
             let size = usize::try_from(count).map_err(|_| Malformed("a length beyond memory"))?;
-            let view = PortableView::parse(take(&mut rest, size)?)?;
+            let view = BitmapView::parse(take(&mut rest, size)?)?;
             if view.byte_len() != size {
                 return Err(Malformed("bytes behind the roaring bitmap"));
             }

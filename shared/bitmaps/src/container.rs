@@ -4,7 +4,7 @@
 use crate::kernels::{self, Bytes};
 use crate::masked::Mask;
 use crate::prefetch::prefetch;
-use crate::view::PortableView;
+use crate::view::BitmapView;
 
 /// The positions of one block. All reads are unaligned-safe and stay inside the slices, whatever
 /// the bytes say.
@@ -35,7 +35,7 @@ impl<'a> Container<'a> {
     }
 
     /// Positions in it. Array: free; runs: one addition each; bits and masked: a popcount of the bytes
-    /// (`PortableView::cardinality` reads it from the header instead).
+    /// (`BitmapView::cardinality` reads it from the header instead).
     pub fn count(&self) -> u32 {
         match *self {
             Container::Array(positions) => positions.len() as u32,
@@ -122,13 +122,13 @@ fn last_of(run: &[u8; 4]) -> u16 {
 /// The containers of a view with their keys, in key order.
 #[derive(Clone, Debug)]
 pub struct Containers<'a> {
-    view: PortableView<'a>,
+    view: BitmapView<'a>,
     next: usize,
     start: usize,
 }
 
 impl<'a> Containers<'a> {
-    pub(crate) fn new(view: PortableView<'a>, start: usize) -> Self {
+    pub(crate) fn new(view: BitmapView<'a>, start: usize) -> Self {
         Containers { view, next: 0, start }
     }
 }

@@ -16,7 +16,7 @@ use roaring::RoaringBitmap;
 use crate::block::Block;
 use crate::container::Container;
 use crate::masked::MASK;
-use crate::view::PortableView;
+use crate::view::BitmapView;
 
 pub(crate) const COOKIE_KINDS: u32 = 12348;
 pub(crate) const ARRAY: u8 = 0;
@@ -90,7 +90,7 @@ impl Encoder {
 
     pub fn into_bytes(self) -> Vec<u8> {
         let Some(last) = self.kinds.len().checked_sub(1) else {
-            return PortableView::empty().bytes().to_vec();
+            return BitmapView::empty().bytes().to_vec();
         };
         let head = 4 + 9 * self.kinds.len() + 4;
         let mut bytes = Vec::with_capacity(head + self.body.len());
@@ -142,7 +142,7 @@ fn write_masked(block: &Block, out: &mut Vec<u8>) {
 }
 
 /// A copy on the heap of a bitmap in the store's own format.
-pub(crate) fn to_roaring(view: &PortableView<'_>) -> RoaringBitmap {
+pub(crate) fn to_roaring(view: &BitmapView<'_>) -> RoaringBitmap {
     let mut bitmap = RoaringBitmap::new();
     let mut block = Block::boxed();
     for (key, container) in view.containers() {

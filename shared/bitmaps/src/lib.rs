@@ -23,7 +23,7 @@ pub use planes::{Planes, compare_difference, compare_planes};
 pub use slices::SlicesView;
 pub use small_sums::SmallSums;
 pub use tally::{Tally, TallyScratch};
-pub use view::{Malformed, PortableView};
+pub use view::{BitmapView, Malformed};
 
 #[cfg(not(target_endian = "little"))]
 compile_error!("blocks are read as little-endian words straight from portable roaring bytes");

@@ -20,7 +20,7 @@ use crate::container::Container;
 use crate::encode::Encoder;
 use crate::planes::Planes;
 use crate::tally::Tally;
-use crate::view::{Malformed, PortableView, take, take_array};
+use crate::view::{BitmapView, Malformed, take, take_array};
 
 const MAGIC: [u8; 4] = *b"MSL1";
 const POSITIVE_MAX: usize = 63;
@@ -124,8 +124,8 @@ impl<'a> Header<'a> {
     /// The first bitmap: the positions that have a value.
     fn exists(
         &mut self,
-        parse: impl Fn(&'a [u8]) -> Result<PortableView<'a>, Malformed>,
-    ) -> Result<PortableView<'a>, Malformed> {
+        parse: impl Fn(&'a [u8]) -> Result<BitmapView<'a>, Malformed>,
+    ) -> Result<BitmapView<'a>, Malformed> {
         let (length, lengths) = self.lengths.split_first().ok_or(Malformed("a column without bitmaps"))?;
         self.lengths = lengths;
         let exists = self.bitmap(*length, parse)?;
@@ -138,8 +138,8 @@ impl<'a> Header<'a> {
     fn bitmap(
         &mut self,
         length: [u8; 4],
-        parse: impl Fn(&'a [u8]) -> Result<PortableView<'a>, Malformed>,
-    ) -> Result<PortableView<'a>, Malformed> {
+        parse: impl Fn(&'a [u8]) -> Result<BitmapView<'a>, Malformed>,
+    ) -> Result<BitmapView<'a>, Malformed> {
         let bytes = take(&mut self.rest, u32::from_le_bytes(length) as usize)?;
         let bitmap = parse(bytes)?;
         if bitmap.byte_len() != bytes.len() {
@@ -152,15 +152,15 @@ impl<'a> Header<'a> {
 /// A column read where it lies.
 #[derive(Clone, Debug)]
 pub struct SlicesView<'a> {
-    exists: PortableView<'a>,
-    positive: Vec<PortableView<'a>>,
-    negative: Vec<PortableView<'a>>,
+    exists: BitmapView<'a>,
+    positive: Vec<BitmapView<'a>>,
+    negative: Vec<BitmapView<'a>>,
 }
 
 impl<'a> SlicesView<'a> {
     /// Checks every rule of the format and of its bitmaps. Never panics.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
-        let view = Self::parse_with(bytes, PortableView::parse)?;
+        let view = Self::parse_with(bytes, BitmapView::parse)?;
         view.check_planes()?;
         Ok(view)
     }
@@ -168,17 +168,17 @@ impl<'a> SlicesView<'a> {
     /// Checks lengths and headers only: for files whose checksum was verified. Bytes with wrong
     /// contents give wrong answers, but no read outside the slice and no panic.
     pub fn parse_trusted(bytes: &'a [u8]) -> Result<Self, Malformed> {
-        Self::parse_with(bytes, PortableView::parse_trusted)
+        Self::parse_with(bytes, BitmapView::parse_trusted)
     }
 
     /// As `parse_trusted`, of the positions that have a value alone.
-    pub fn parse_exists_trusted(bytes: &'a [u8]) -> Result<PortableView<'a>, Malformed> {
-        Header::parse(bytes)?.exists(PortableView::parse_trusted)
+    pub fn parse_exists_trusted(bytes: &'a [u8]) -> Result<BitmapView<'a>, Malformed> {
+        Header::parse(bytes)?.exists(BitmapView::parse_trusted)
     }
 
     fn parse_with(
         bytes: &'a [u8],
-        parse: impl Fn(&'a [u8]) -> Result<PortableView<'a>, Malformed>,
+        parse: impl Fn(&'a [u8]) -> Result<BitmapView<'a>, Malformed>,
     ) -> Result<Self, Malformed> {
         let mut header = Header::parse(bytes)?;
         let exists = header.exists(&parse)?;
@@ -201,7 +201,7 @@ impl<'a> SlicesView<'a> {
         {
             return Err(Malformed("a plane has a position without a value"));
         }
-        if planes().all(PortableView::is_empty) {
+        if planes().all(BitmapView::is_empty) {
             return Ok(());
         }
         let (mut exists, mut positive, mut negative) = (Block::boxed(), Block::boxed(), Block::boxed());
@@ -239,7 +239,7 @@ impl<'a> SlicesView<'a> {
     }
 
     /// The positions that have a value, zero included.
-    pub fn exists(&self) -> PortableView<'a> {
+    pub fn exists(&self) -> BitmapView<'a> {
         self.exists
     }
 
@@ -249,12 +249,12 @@ impl<'a> SlicesView<'a> {
     }
 
     /// The planes of the values above zero; plane k is bit k.
-    pub fn positive_planes(&self) -> &[PortableView<'a>] {
+    pub fn positive_planes(&self) -> &[BitmapView<'a>] {
         &self.positive
     }
 
     /// The planes of the absolute values of those below zero; plane k is bit k.
-    pub fn negative_planes(&self) -> &[PortableView<'a>] {
+    pub fn negative_planes(&self) -> &[BitmapView<'a>] {
         &self.negative
     }
 
@@ -270,7 +270,7 @@ impl<'a> SlicesView<'a> {
 
     /// Bytes that the planes take.
     pub fn plane_bytes(&self) -> usize {
-        self.positive.iter().chain(&self.negative).map(PortableView::byte_len).sum()
+        self.positive.iter().chain(&self.negative).map(BitmapView::byte_len).sum()
     }
 
     /// Whether a value below zero may be in block `key`.
@@ -297,7 +297,7 @@ impl<'a> SlicesView<'a> {
     }
 }
 
-fn add_planes(planes: &[PortableView<'_>], key: u16, sums: &mut Planes) {
+fn add_planes(planes: &[BitmapView<'_>], key: u16, sums: &mut Planes) {
     let mut bits = [None; NEGATIVE_MAX];
     for (bits, plane) in bits.iter_mut().zip(planes) {
         *bits = plane.container(key);
@@ -305,6 +305,6 @@ fn add_planes(planes: &[PortableView<'_>], key: u16, sums: &mut Planes) {
     sums.add_planes(&bits[..planes.len()]);
 }
 
-fn magnitude(planes: &[PortableView<'_>], position: u32) -> u64 {
+fn magnitude(planes: &[BitmapView<'_>], position: u32) -> u64 {
     planes.iter().enumerate().map(|(k, plane)| u64::from(plane.contains(position)) << k).sum()
 }

@@ -22,7 +22,7 @@ pub struct Malformed(pub &'static str);
 
 /// A roaring bitmap inside a byte slice. Copying it copies references, never positions.
 #[derive(Clone, Copy, Debug)]
-pub struct PortableView<'a> {
+pub struct BitmapView<'a> {
     /// Exactly the bitmap, without what follows it.
     bytes: &'a [u8],
     /// Per container: key and cardinality - 1, both u16.
@@ -46,10 +46,10 @@ enum Kinds<'a> {
     Own(&'a [u8]),
 }
 
-impl<'a> PortableView<'a> {
+impl<'a> BitmapView<'a> {
     /// The bitmap without any position.
-    pub fn empty() -> PortableView<'static> {
-        PortableView {
+    pub fn empty() -> BitmapView<'static> {
+        BitmapView {
             bytes: EMPTY,
             descriptions: &[],
             offsets: None,
@@ -121,7 +121,7 @@ impl<'a> PortableView<'a> {
         let descriptions = take(&mut rest, count * 4)?.as_chunks().0;
         let offsets = take(&mut rest, offset_count * 4)?.as_chunks().0;
         let offsets = (offset_count > 0).then_some(offsets);
-        Ok(PortableView { bytes, descriptions, offsets, kinds, data: bytes.len() - rest.len(), len: 0 })
+        Ok(BitmapView { bytes, descriptions, offsets, kinds, data: bytes.len() - rest.len(), len: 0 })
     }
 
     /// Positions in the bitmap, from its header.

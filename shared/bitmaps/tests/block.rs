@@ -4,7 +4,7 @@ mod samples;
 
 use std::collections::BTreeSet;
 
-use muster_bitmaps::{Block, Container, PortableView, encode};
+use muster_bitmaps::{BitmapView, Block, Container, encode};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use roaring::RoaringBitmap;
 
@@ -38,7 +38,7 @@ fn operations_with_containers_and_blocks() {
     for _ in 0..40 {
         let (left, right) = (samples::bitmap(&mut random), samples::bitmap(&mut random));
         let (left, right) = (samples::portable(&left), encode(&right));
-        let (left, right) = (PortableView::parse(&left).unwrap(), PortableView::parse(&right).unwrap());
+        let (left, right) = (BitmapView::parse(&left).unwrap(), BitmapView::parse(&right).unwrap());
         for ((_, a), (_, b)) in left.containers().zip(right.containers()) {
             tried += 1;
             let (mine, other) = (positions(&a), positions(&b));

@@ -5,7 +5,7 @@ mod samples;
 use std::collections::BTreeMap;
 
 use muster_bitmaps::clickhouse::{self, Runs};
-use muster_bitmaps::{Planes, PortableView, SlicesView, encode, slices};
+use muster_bitmaps::{BitmapView, Planes, SlicesView, encode, slices};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use roaring::RoaringBitmap;
 
@@ -196,7 +196,7 @@ fn no_bytes_make_a_format_panic() {
 #[test]
 fn own_format_golden_file_still_reads() {
     let bitmap = own_golden();
-    for view in [PortableView::parse(&golden("own.bin")), PortableView::parse_trusted(&golden("own.bin"))] {
+    for view in [BitmapView::parse(&golden("own.bin")), BitmapView::parse_trusted(&golden("own.bin"))] {
         assert_eq!(view.unwrap().to_roaring().unwrap(), bitmap);
     }
 }

@@ -2,7 +2,7 @@
 
 mod samples;
 
-use muster_bitmaps::{Block, Planes, PortableView, compare_difference, compare_planes};
+use muster_bitmaps::{BitmapView, Block, Planes, compare_difference, compare_planes};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 const POSITIONS: usize = 65_536;
@@ -22,7 +22,7 @@ fn check_set(block: &Block, expected: impl Fn(usize) -> bool) {
 /// Adds a random number of random bitmaps per bit to both.
 fn add_random(random: &mut StdRng, planes: &mut Planes, expected: &mut [u128], width: usize) {
     let bitmaps: Vec<_> = (0..width).map(|_| samples::portable(&samples::bitmap(random))).collect();
-    let views: Vec<_> = bitmaps.iter().map(|bytes| PortableView::parse(bytes).unwrap()).collect();
+    let views: Vec<_> = bitmaps.iter().map(|bytes| BitmapView::parse(bytes).unwrap()).collect();
     let bits: Vec<_> = views.iter().map(|view| view.container(0)).collect();
     planes.add_planes(&bits);
     for (k, bits) in bits.iter().enumerate() {
@@ -50,7 +50,7 @@ fn random_sums(random: &mut StdRng, planes: &mut Planes) -> Vec<u128> {
             expected[usize::from(position)] += u128::from(value);
         }
         let one = samples::portable(&samples::bitmap(random));
-        if let Some(container) = PortableView::parse(&one).unwrap().container(0) {
+        if let Some(container) = BitmapView::parse(&one).unwrap().container(0) {
             planes.add_one(&container);
             container.for_each(|position| expected[usize::from(position)] += 1);
         }

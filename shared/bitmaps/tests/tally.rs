@@ -2,7 +2,7 @@
 
 mod samples;
 
-use muster_bitmaps::{Block, PortableView, Tally, TallyScratch, encode};
+use muster_bitmaps::{BitmapView, Block, Tally, TallyScratch, encode};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use roaring::RoaringBitmap;
 
@@ -33,8 +33,8 @@ fn sums_and_their_comparisons() {
     let mut out = Block::boxed();
     for _ in 0..150 {
         let planes = planes(&mut random);
-        let views: Vec<(u8, PortableView<'_>)> =
-            planes.iter().map(|(weight, bytes)| (*weight, PortableView::parse(bytes).unwrap())).collect();
+        let views: Vec<(u8, BitmapView<'_>)> =
+            planes.iter().map(|(weight, bytes)| (*weight, BitmapView::parse(bytes).unwrap())).collect();
         let mut sums = vec![0u128; 65_536];
         for (weight, view) in &views {
             let bitmap: RoaringBitmap = view.to_roaring().unwrap();

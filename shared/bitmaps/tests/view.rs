@@ -2,12 +2,12 @@
 
 mod samples;
 
-use muster_bitmaps::{Container, PortableView, encode};
+use muster_bitmaps::{BitmapView, Container, encode};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use roaring::RoaringBitmap;
 
 /// Every answer of the view against the bitmap it was written from.
-fn check(bitmap: &RoaringBitmap, view: PortableView<'_>, random: &mut StdRng) {
+fn check(bitmap: &RoaringBitmap, view: BitmapView<'_>, random: &mut StdRng) {
     assert_eq!(view.len(), bitmap.len());
     assert_eq!(view.is_empty(), bitmap.is_empty());
     assert_eq!(&view.to_roaring().unwrap(), bitmap);
@@ -45,7 +45,7 @@ fn a_view_says_what_the_bitmap_says() {
         bytes.extend([0xab; 5]);
         // An odd start, so that nothing relies on alignment.
         bytes.insert(0, 0);
-        for view in [PortableView::parse(&bytes[1..]), PortableView::parse_trusted(&bytes[1..])] {
+        for view in [BitmapView::parse(&bytes[1..]), BitmapView::parse_trusted(&bytes[1..])] {
             let view = view.unwrap();
             assert_eq!(view.byte_len(), length);
             assert_eq!(view.bytes(), &bytes[1..1 + length]);
@@ -74,14 +74,14 @@ fn every_number_of_containers_around_the_offset_rule() {
                 bitmap.optimize();
             }
             let bytes = samples::portable(&bitmap);
-            check(&bitmap, PortableView::parse(&bytes).unwrap(), &mut random);
+            check(&bitmap, BitmapView::parse(&bytes).unwrap(), &mut random);
         }
     }
-    check(&RoaringBitmap::new(), PortableView::empty(), &mut random);
-    check(&RoaringBitmap::new(), PortableView::parse(PortableView::empty().bytes()).unwrap(), &mut random);
+    check(&RoaringBitmap::new(), BitmapView::empty(), &mut random);
+    check(&RoaringBitmap::new(), BitmapView::parse(BitmapView::empty().bytes()).unwrap(), &mut random);
     let full = RoaringBitmap::full();
     for bytes in [samples::portable(&full), encode(&full)] {
-        let view = PortableView::parse(&bytes).unwrap();
+        let view = BitmapView::parse(&bytes).unwrap();
         assert_eq!((view.len(), view.container_count()), (1 << 32, 65_536));
     }
 }
@@ -101,9 +101,9 @@ fn masked(cardinality: u16, mask: [u8; 2], bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn lies_in_the_own_format_are_found() {
-    let refused = |bytes: &[u8]| PortableView::parse(bytes).unwrap_err().0;
+    let refused = |bytes: &[u8]| BitmapView::parse(bytes).unwrap_err().0;
     let good = masked(3, [0b10, 1], &[0b101, 0b1]);
-    assert_eq!(PortableView::parse(&good).unwrap().to_roaring().unwrap(), [8, 10, 64].into_iter().collect());
+    assert_eq!(BitmapView::parse(&good).unwrap().to_roaring().unwrap(), [8, 10, 64].into_iter().collect());
     let mismatch = "the bytes of a masked container are not those of its mask";
     assert_eq!(refused(&masked(3, [0b10, 0], &[0b101, 0b1])), mismatch);
     assert_eq!(refused(&masked(3, [0b110, 1], &[0b101, 0b1])), mismatch);
@@ -141,9 +141,9 @@ fn array(positions: &[u16]) -> Vec<u8> {
 
 #[test]
 fn lies_are_found() {
-    let refused = |bytes: &[u8]| PortableView::parse(bytes).unwrap_err().0;
-    assert!(PortableView::parse(&runs(6, &[[1, 2], [5, 2]])).is_ok());
-    assert!(PortableView::parse(&array(&[1, 2, 9])).is_ok());
+    let refused = |bytes: &[u8]| BitmapView::parse(bytes).unwrap_err().0;
+    assert!(BitmapView::parse(&runs(6, &[[1, 2], [5, 2]])).is_ok());
+    assert!(BitmapView::parse(&array(&[1, 2, 9])).is_ok());
 
     assert_eq!(refused(&[]), "the bytes end too early");
     assert_eq!(refused(&[1, 2, 3, 4]), "unknown cookie");
@@ -171,7 +171,7 @@ fn lies_are_found() {
 }
 
 /// Uses everything a view offers; only a panic or an endless loop can fail here.
-fn exercise(view: PortableView<'_>) -> u64 {
+fn exercise(view: BitmapView<'_>) -> u64 {
     let mut total = view.len();
     for (key, container) in view.containers() {
         container.for_each(|position| total += u64::from(position));
@@ -198,16 +198,16 @@ fn no_bytes_make_it_panic() {
         } else {
             samples::mutate(&mut random, &mut bytes);
         }
-        if let Ok(view) = PortableView::parse_trusted(&bytes) {
+        if let Ok(view) = BitmapView::parse_trusted(&bytes) {
             trusted += 1;
             exercise(view);
         }
         if round % 8 == 1 {
             let mut own = encode(&samples::bitmap(&mut random));
             samples::mutate(&mut random, &mut own);
-            PortableView::parse_trusted(&own).into_iter().for_each(|view| _ = exercise(view));
+            BitmapView::parse_trusted(&own).into_iter().for_each(|view| _ = exercise(view));
         }
-        if let Ok(view) = PortableView::parse(&bytes) {
+        if let Ok(view) = BitmapView::parse(&bytes) {
             accepted += 1;
             // What passed every check is what roaring reads, position by position.
             let bitmap = view.to_roaring().unwrap();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use muster_bitmaps::{Block, PortableView};
+use muster_bitmaps::{BitmapView, Block};
 use muster_profile_store::{EventPart, Place, Snapshot, StoreError};
 use muster_rules::Universe;
 
@@ -15,7 +15,7 @@ pub(crate) enum BoundUniverse {
 pub(crate) struct Opened<'a> {
     users: u32,
     /// None: every user.
-    active: Option<Vec<PortableView<'a>>>,
+    active: Option<Vec<BitmapView<'a>>>,
 }
 
 impl BoundUniverse {

@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use muster_bitmaps::{PortableView, encode};
+use muster_bitmaps::{BitmapView, encode};
 use muster_days::Ds;
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
@@ -51,10 +51,10 @@ impl CohortFile {
     }
 
     /// Members in the bucket; None when there are none.
-    pub fn members(&self, bucket: u32) -> Result<Option<PortableView<'_>>> {
+    pub fn members(&self, bucket: u32) -> Result<Option<BitmapView<'_>>> {
         let Some(bytes) = self.file.section(Kind::Members, bucket, 0) else { return Ok(None) };
         let damaged = |error| StoreError::damaged(self.file.path(), format!("members: {error}"));
-        PortableView::parse_trusted(bytes).map(Some).map_err(damaged)
+        BitmapView::parse_trusted(bytes).map(Some).map_err(damaged)
     }
 
     /// Writes the cohort durably; `buckets[b]` holds the members' ordinals in bucket b. Writing the same

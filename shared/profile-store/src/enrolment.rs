@@ -157,18 +157,21 @@ pub(crate) struct BucketUsers<'a> {
 }
 
 impl BucketUsers<'_> {
-    /// The ordinals of at most [`ROUND`] users, new ones being numbered in this order.
-    pub fn place(&mut self, users: &[User<'_>], places: &mut [u32]) -> Result<()> {
-        places.fill(UNKNOWN);
+    /// The ordinals of the users of at most [`ROUND`] rows, new ones being numbered in this order.
+    pub fn place<'r, R>(&mut self, rows: &[R], user: impl Fn(&R) -> User<'r>) -> Result<[u32; ROUND]> {
+        let mut users = [User { id: &[], hash: 0 }; ROUND];
+        users.iter_mut().zip(rows).for_each(|(place, row)| *place = user(row));
+        let users = &users[..rows.len()];
+        let mut places = [UNKNOWN; ROUND];
         self.wanted.clear();
         self.wanted.extend(0..users.len() as u8);
         if !self.known.is_empty() {
-            self.find(users, places);
+            self.find(users, &mut places[..users.len()]);
         }
         for &user in &self.wanted {
             places[usize::from(user)] = self.fresh.find_or_add(&users[usize::from(user)])?;
         }
-        Ok(())
+        Ok(places)
     }
 
     fn find(&mut self, users: &[User<'_>], places: &mut [u32]) {
@@ -309,9 +312,7 @@ mod tests {
                 let mine: Vec<User<'_>> =
                     users.iter().filter(mine).map(|user| User::new(user.as_bytes())).collect();
                 for round in mine.chunks(ROUND) {
-                    let mut ordinals = [0; ROUND];
-                    bucket_users.place(round, &mut ordinals[..round.len()])?;
-                    placed.extend_from_slice(&ordinals[..round.len()]);
+                    placed.extend_from_slice(&bucket_users.place(round, |user| *user)?[..round.len()]);
                 }
                 Ok::<_, StoreError>(placed)
             });
@@ -394,11 +395,10 @@ mod tests {
         let users: Vec<User<'_>> = ids.iter().zip(hashes).map(|(id, hash)| User { id, hash }).collect();
         let check = |enrolment: &mut Enrolment| {
             let placed = enrolment.each(0..1, |_, mut bucket| {
-                let mut ordinals = [0; 4];
-                bucket.place(&users, &mut ordinals)?;
-                Ok::<_, StoreError>((ordinals, bucket.total()))
+                let ordinals = bucket.place(&users, |user| *user)?;
+                Ok::<_, StoreError>((ordinals[..4].to_vec(), bucket.total()))
             });
-            assert_eq!(*placed[0].as_ref().unwrap(), ([0, 1, 2, 3], 4));
+            assert_eq!(*placed[0].as_ref().unwrap(), (vec![0, 1, 2, 3], 4));
         };
         check(&mut enrolment);
         check(&mut enrolment);

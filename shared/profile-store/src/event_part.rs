@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use muster_bitmaps::{PortableView, SlicesView};
+use muster_bitmaps::{BitmapView, SlicesView};
 use muster_days::Ds;
 use serde::{Deserialize, Serialize};
 
@@ -59,7 +59,7 @@ impl EventPart {
     }
 
     /// The users with any row, whatever its pv; None when the bucket has none.
-    pub fn active(&self, bucket: u32) -> Result<Option<PortableView<'_>>> {
+    pub fn active(&self, bucket: u32) -> Result<Option<BitmapView<'_>>> {
         let Some(bytes) = self.file.section(Kind::Pv, bucket, 0) else { return Ok(None) };
         let damaged = |error| StoreError::damaged(self.file.path(), format!("{:?}: {error}", Kind::Pv));
         SlicesView::parse_exists_trusted(bytes).map(Some).map_err(damaged)

@@ -69,10 +69,7 @@ impl<'a> EventBucket<'a> {
     /// All users have to be of this bucket.
     pub fn add(&mut self, rows: &[EventRow<'_>]) -> Result<()> {
         for rows in rows.chunks(ROUND) {
-            let mut users = [User { id: &[], hash: 0 }; ROUND];
-            users.iter_mut().zip(rows).for_each(|(user, row)| *user = row.user);
-            let mut ordinals = [0; ROUND];
-            self.users.place(&users[..rows.len()], &mut ordinals[..rows.len()])?;
+            let ordinals = self.users.place(rows, |row| row.user)?;
             for (row, ordinal) in rows.iter().zip(ordinals) {
                 let place = *self.places[row.tuple.0 as usize].get_or_insert_with(|| {
                     self.order.push(row.tuple.0);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use muster_bitmaps::{PortableView, SlicesView, encode, slices};
+use muster_bitmaps::{BitmapView, SlicesView, encode, slices};
 use muster_days::Ds;
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
@@ -49,10 +49,10 @@ impl LabelPart {
     }
 
     /// The tag's users in the bucket; None when there are none.
-    pub fn tag(&self, bucket: u32, tag: i64) -> Result<Option<PortableView<'_>>> {
+    pub fn tag(&self, bucket: u32, tag: i64) -> Result<Option<BitmapView<'_>>> {
         let Some(bytes) = self.file.section(Kind::Tag, bucket, tag) else { return Ok(None) };
         let damaged = |error| StoreError::damaged(self.file.path(), format!("tag {tag}: {error}"));
-        PortableView::parse_trusted(bytes).map(Some).map_err(damaged)
+        BitmapView::parse_trusted(bytes).map(Some).map_err(damaged)
     }
 
     /// The weights of the tag's users in the bucket; None when no pair has one.
@@ -97,10 +97,7 @@ impl<'a> LabelBucket<'a> {
     /// All users have to be of this bucket.
     pub fn add(&mut self, rows: &[LabelRow<'_>]) -> Result<()> {
         for rows in rows.chunks(ROUND) {
-            let mut users = [User { id: &[], hash: 0 }; ROUND];
-            users.iter_mut().zip(rows).for_each(|(user, row)| *user = row.user);
-            let mut ordinals = [0; ROUND];
-            self.users.place(&users[..rows.len()], &mut ordinals[..rows.len()])?;
+            let ordinals = self.users.place(rows, |row| row.user)?;
             for (row, ordinal) in rows.iter().zip(ordinals) {
                 let tag = self.tag(row.tag);
                 tag.users.push(ordinal);

@@ -1,6 +1,6 @@
 //! Is a member of a cohort.
 
-use muster_bitmaps::{Block, PortableView};
+use muster_bitmaps::{BitmapView, Block};
 use muster_profile_store::{CohortFile, Place, Snapshot, StoreError};
 
 use crate::explain::Evidence;
@@ -12,7 +12,7 @@ pub(crate) struct Cohort {
 }
 
 pub(crate) struct Opened<'a> {
-    members: Option<PortableView<'a>>,
+    members: Option<BitmapView<'a>>,
 }
 
 impl Cohort {
@@ -20,7 +20,7 @@ impl Cohort {
         Ok(Cohort { file: snapshot.cohort(id)? })
     }
 
-    fn members(&self, bucket: u32) -> Result<Option<PortableView<'_>>, StoreError> {
+    fn members(&self, bucket: u32) -> Result<Option<BitmapView<'_>>, StoreError> {
         self.file.as_ref().map_or(Ok(None), |file| file.members(bucket))
     }
 
@@ -41,7 +41,7 @@ impl Cohort {
 
 impl Opened<'_> {
     pub fn bytes(&self) -> usize {
-        self.members.as_ref().map_or(0, PortableView::byte_len)
+        self.members.as_ref().map_or(0, BitmapView::byte_len)
     }
 
     pub fn block(&self, key: u16, out: &mut Block) {

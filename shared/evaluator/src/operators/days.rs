@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use muster_bitmaps::{Block, PortableView, Tally};
+use muster_bitmaps::{BitmapView, Block, Tally};
 use muster_days::Ds;
 use muster_profile_store::{EventPart, Place, Snapshot, StoreError};
 use muster_rules::Compare;
@@ -19,7 +19,7 @@ pub(crate) struct Days {
 }
 
 pub(crate) struct Opened<'a> {
-    users: Vec<PortableView<'a>>,
+    users: Vec<BitmapView<'a>>,
     interval: Interval,
 }
 
@@ -52,7 +52,7 @@ impl Days {
 
 impl Opened<'_> {
     pub fn bytes(&self) -> usize {
-        self.users.iter().map(PortableView::byte_len).sum()
+        self.users.iter().map(BitmapView::byte_len).sum()
     }
 
     pub fn block(&self, key: u16, scratch: &mut Scratch, out: &mut Block) {

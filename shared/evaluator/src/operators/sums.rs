@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use muster_bitmaps::{Block, PortableView, SlicesView};
+use muster_bitmaps::{BitmapView, Block, SlicesView};
 use muster_days::Ds;
 use muster_profile_store::{EventPart, EventWeek, Place, Snapshot, StoreError};
 use muster_rules::{Compare, Measure};
@@ -32,7 +32,7 @@ pub(crate) enum Opened<'a> {
     },
     /// Only "any at all" is asked: who is in any of these, or in none.
     Any {
-        users: Vec<PortableView<'a>>,
+        users: Vec<BitmapView<'a>>,
         any: bool,
     },
 }
@@ -77,7 +77,7 @@ impl Span {
     }
 
     /// Adds the bitmaps that hold between them whoever has a pv above 0.
-    fn add_active<'a>(&'a self, bucket: u32, users: &mut Vec<PortableView<'a>>) -> Result<(), StoreError> {
+    fn add_active<'a>(&'a self, bucket: u32, users: &mut Vec<BitmapView<'a>>) -> Result<(), StoreError> {
         match self {
             Span::Day(day) if day.meta().idle_users == 0 => users.extend(day.active(bucket)?),
             _ => users.extend(self.column(None, bucket)?.iter().flat_map(SlicesView::positive_planes)),
@@ -136,7 +136,7 @@ impl Opened<'_> {
     pub fn bytes(&self) -> usize {
         match self {
             Opened::Totals { columns, .. } => columns.iter().map(SlicesView::plane_bytes).sum(),
-            Opened::Any { users, .. } => users.iter().map(PortableView::byte_len).sum(),
+            Opened::Any { users, .. } => users.iter().map(BitmapView::byte_len).sum(),
         }
     }
 

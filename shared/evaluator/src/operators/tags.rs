@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use muster_bitmaps::{Block, PortableView};
+use muster_bitmaps::{BitmapView, Block};
 use muster_days::Ds;
 use muster_profile_store::{LabelPart, Place, Snapshot, StoreError};
 
@@ -17,7 +17,7 @@ pub(crate) struct Tags {
 }
 
 pub(crate) struct Opened<'a> {
-    users: Vec<PortableView<'a>>,
+    users: Vec<BitmapView<'a>>,
     negate: bool,
 }
 
@@ -85,7 +85,7 @@ impl Tags {
 
 impl Opened<'_> {
     pub fn bytes(&self) -> usize {
-        self.users.iter().map(PortableView::byte_len).sum()
+        self.users.iter().map(BitmapView::byte_len).sum()
     }
 
     pub fn block(&self, key: u16, out: &mut Block) {
