@@ -7,6 +7,12 @@ pub fn estimated(took: Duration, conditions: usize) {
     metrics::counter!("muster_estimate_conditions_total").increment(conditions as u64);
 }
 
+/// An estimate that might have been sampled: `exact` when every bucket was needed after all.
+pub fn might_sample(exact: bool) {
+    let result = if exact { "exact" } else { "sampled" };
+    metrics::counter!("muster_estimates_sampled_total", "result" => result).increment(1);
+}
+
 /// A snapshot was opened and a rule bound to it.
 pub fn opened(took: Duration) {
     metrics::histogram!("muster_store_open_seconds").record(took.as_secs_f64());

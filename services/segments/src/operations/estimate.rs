@@ -39,6 +39,9 @@ pub fn estimate(
     let leaves = &prepared.bound.plan().leaves;
     let took = began.elapsed();
     instruments::estimated(took, leaves.len());
+    if sampling.is_some() {
+        instruments::might_sample(counted.interval.is_none());
+    }
     Ok(Estimate {
         count: counted.counts.count,
         universe_count: counted.counts.universe,
