@@ -78,7 +78,7 @@ pub fn import(path: &Path, rows: Rows, store: &Store, scratch: &Path, memory: us
     };
     ensure!(counts.rejected == 0, "rows were refused");
     let staged = staging.finish()?;
-    let watch = Watch { stopped: &|| false, may_publish: &|| true, progress: &|_| {}, now_ms: 0 };
+    let watch = Watch { stopped: &|| false, may_publish: &|| true, progress: &|_| {}, now_ms: &|| 0 };
     build(store, staged, &watch, &mut Vec::new())?;
     Ok(counts.read)
 }

@@ -53,7 +53,7 @@ fn change_sections(rng: &mut StdRng, parts: &mut Vec<Section>, others: &[Section
         0 => section.key = *[0, 1, -1, i64::MIN, 2].get(rng.random_range(0..5)).unwrap_or(&0),
         1 => section.bucket = rng.random_range(0..4),
         2 => {
-            let kinds = [1, 10, 11, 12, 13, 20, 21, 30, 31, 32, 33, 34, 35, 36, 37, 40, 41, 42, 50];
+            let kinds = [1, 10, 11, 12, 13, 20, 21, 30, 31, 32, 33, 34, 35, 36, 37, 38, 40, 41, 42, 50];
             section.kind = *kinds.choose(rng).unwrap_or(&META);
         }
         3 => section.bytes = donor.map(|donor| donor.bytes).unwrap_or_default(),

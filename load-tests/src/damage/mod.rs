@@ -135,7 +135,7 @@ impl Bench {
 }
 
 /// The kinds of files, by how their names begin.
-const KINDS: [&str; 6] = ["manifest", "users", "label", "event", "values", "coh"];
+const KINDS: [&str; 7] = ["manifest", "users", "label", "event", "week", "values", "coh"];
 
 fn kind_of(path: &Path) -> &str {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();

@@ -181,6 +181,7 @@ fn orders(publication: &mut Publication, ds: i64, users: impl Iterator<Item = u3
 pub fn publish_more(root: &Path) -> anyhow::Result<()> {
     let mut publication = Store::open(root)?.publish(APP)?;
     visits(&mut publication, 4, 480..620)?;
+    orders(&mut publication, 1, 100..500)?;
     label(&mut publication, (10_001, "gender"), 1, 0..40, |_| vec![(1, None)])?;
     publication.commit(1)?;
     Ok(())

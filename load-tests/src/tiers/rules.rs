@@ -34,9 +34,18 @@ impl Rules {
     pub fn of_everything(&self) -> Vec<Value> {
         let labels = (0..self.labels.len() as u16).map(|n| json!({"label": label_name(n), "set": true}));
         let labels = json!({"any": labels.collect::<Vec<_>>()});
-        let events = Event::ALL.map(|event| json!({"event": event.name(), "last_days": DAYS}));
+        // Totals read the weeks, distinct days the days.
+        let totals =
+            Event::ALL.map(|event| json!({"event": event.name(), "last_days": DAYS, "pv": {"gte": 2}}));
+        let days =
+            Event::ALL.map(|event| json!({"event": event.name(), "last_days": DAYS, "days": {"gte": 2}}));
         let pages = json!({"event": "visit", "where": {"page": {"prefix": "/"}}, "last_days": DAYS});
-        [labels, pages].into_iter().chain(events).map(|condition| json!({"where": condition})).collect()
+        [labels, pages]
+            .into_iter()
+            .chain(totals)
+            .chain(days)
+            .map(|condition| json!({"where": condition}))
+            .collect()
     }
 
     /// Six in ten are about labels.

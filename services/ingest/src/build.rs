@@ -22,7 +22,7 @@ pub struct Watch<'a> {
     /// Told the share of rows that are built, 0 to 1.
     pub progress: &'a (dyn Fn(f64) + Sync),
     /// Epoch milliseconds.
-    pub now_ms: i64,
+    pub now_ms: &'a (dyn Fn() -> i64 + Sync),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -69,13 +69,13 @@ pub fn build(
 }
 
 fn show(mut publication: Publication, watch: &Watch<'_>, shown: &mut Vec<String>) -> Result<(), BuildError> {
-    publication.sum_weeks(watch.now_ms)?;
+    publication.sum_weeks((watch.now_ms)())?;
     if !(watch.may_publish)() {
         return Err(BuildError::Stopped);
     }
     let app = publication.manifest().app.clone();
     let began = Instant::now();
-    publication.commit(watch.now_ms)?;
+    publication.commit((watch.now_ms)())?;
     instruments::published(began.elapsed());
     shown.push(app);
     Ok(())
@@ -109,7 +109,7 @@ fn build_part(
     rows: &PartRows<'_>,
     done: &Done<'_>,
 ) -> Result<(), BuildError> {
-    let now_ms = done.watch.now_ms;
+    let now_ms = (done.watch.now_ms)();
     match part {
         StagedPart::Label { ds, label, name, tag_names } => {
             let shape = LabelShape { label: *label, name, ds: *ds, tag_names };

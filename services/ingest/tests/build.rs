@@ -48,7 +48,7 @@ fn import(store: &Store, kind: Kind, content: &str, memory: usize, threads: usiz
         stopped: &|| false,
         may_publish: &|| true,
         progress: &|done| _ = share.fetch_max((done * 1000.0) as u64, Ordering::Relaxed),
-        now_ms: 1,
+        now_ms: &|| 1,
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     pool.install(|| build(store, staged, &watch, &mut Vec::new())).unwrap();
@@ -236,7 +236,7 @@ fn the_first_label_keeps_a_name_and_the_last_name_stays_whatever_piece_they_are_
         let (counts, staged) = stage(&store, folder.path(), Kind::Labels, &body, MEMORY);
         let rows = counts.read - 7;
         assert_eq!((counts.rejected, staged.rejected, staged.count), (1, 3, rows + 4));
-        let watch = Watch { stopped: &|| false, may_publish: &|| true, progress: &|_| {}, now_ms: 1 };
+        let watch = Watch { stopped: &|| false, may_publish: &|| true, progress: &|_| {}, now_ms: &|| 1 };
         build(&store, staged, &watch, &mut Vec::new()).unwrap();
         let half = rows / 2;
         let expected = format!(
@@ -274,7 +274,7 @@ fn a_stopped_build_shows_nothing() {
             stopped: &|| asked.fetch_add(1, Ordering::Relaxed) + 1 >= stop_at,
             may_publish: &|| allowed,
             progress: &|_| {},
-            now_ms: 1,
+            now_ms: &|| 1,
         };
         let mut shown = Vec::new();
         let error = build(&store, staged, &watch, &mut shown).unwrap_err();

@@ -1,5 +1,5 @@
-//! One container of a portable roaring bitmap, borrowed from its bytes: up to 65,536 positions as
-//! a sorted array, as bits or as runs.
+//! One container of a bitmap, borrowed from its bytes: up to 65,536 positions as a sorted array, as bits, as
+//! runs or masked.
 
 use crate::kernels::{self, Bytes};
 use crate::masked::Mask;

@@ -148,7 +148,11 @@ impl<'a, 's> Tally<'a, 's> {
                 }
             };
             let counts = &mut counter.counts;
-            container.for_each(|position| counts[usize::from(position)] += one);
+            // It can't overflow unless a file's contents are wrong in spite of its checksums.
+            container.for_each(|position| {
+                let count = &mut counts[usize::from(position)];
+                *count = count.wrapping_add(one);
+            });
         }
         used
     }

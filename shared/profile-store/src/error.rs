@@ -42,6 +42,11 @@ impl StoreError {
         matches!(self, StoreError::Away { .. })
     }
 
+    /// The file is there, and this program can make nothing of it.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        matches!(self, StoreError::Damaged { .. } | StoreError::Newer { .. })
+    }
+
     /// The file was not there: a reader with an old manifest opens a new snapshot and tries again.
     pub fn is_missing(&self) -> bool {
         matches!(self, StoreError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)

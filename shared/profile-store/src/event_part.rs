@@ -49,10 +49,6 @@ impl EventPart {
         &self.meta
     }
 
-    pub fn byte_len(&self) -> usize {
-        self.file.byte_len()
-    }
-
     /// pv of the day per user, whatever the dimensions; None when the bucket has no rows.
     pub fn pv(&self, bucket: u32) -> Result<Option<SlicesView<'_>>> {
         column(&self.file, Kind::Pv, bucket, 0)

@@ -2,6 +2,7 @@
 //! to, so that a rule over a month adds up some ten columns instead of thirty. A week's file is made when all of
 //! its days are published, and says which files of days it stands for.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -42,7 +43,7 @@ impl EventWeek {
     }
 
     /// pv of the week per user. Every position of a block that anybody is in has a value, most of them 0; None
-    /// when the bucket has no rows.
+    /// when the app has no such bucket.
     pub fn pv(&self, bucket: u32) -> Result<Option<SlicesView<'_>>> {
         column(&self.file, Kind::Pv, bucket, 0)
     }
@@ -101,24 +102,28 @@ fn totals_of(meta: &WeekMeta, days: &[EventPart], bucket: u32) -> Result<Option<
     Ok(made.into_iter().collect())
 }
 
-/// The sum of the columns; None when one does not fit.
+/// The sum of the columns, worked out block by block; None when one does not fit.
 fn add_up<'a>(columns: impl Iterator<Item = &'a SlicesView<'a>> + Clone) -> Result<Option<Totals>> {
     let mut keys: Vec<u16> = Vec::new();
     columns.clone().for_each(|column| keys.extend(column.exists().containers().map(|(key, _)| key)));
     keys.sort_unstable();
     keys.dedup();
-    let mut values = Vec::with_capacity(keys.len() * Block::BITS as usize);
-    for key in keys {
+    let (above, fits) = (Cell::new(0), Cell::new(true));
+    let of_block = |key: u16| {
         let mut totals = vec![0i128; Block::BITS as usize];
         columns.clone().for_each(|column| add_block(column, key, &mut totals));
-        for (position, total) in (u32::from(key) << 16..).zip(totals) {
-            let Ok(total) = i64::try_from(total) else { return Ok(None) };
-            values.push((position, total));
-        }
-    }
-    let above = values.iter().filter(|(_, total)| *total > 0).count() as u64;
+        totals.into_iter().enumerate().map(move |(place, total)| (u32::from(key) << 16 | place as u32, total))
+    };
+    let values = keys.into_iter().flat_map(of_block).map(|(position, total)| {
+        above.update(|users| users + u64::from(total > 0));
+        let total = i64::try_from(total).unwrap_or_else(|_| {
+            fits.set(false);
+            0
+        });
+        (position, total)
+    });
     let bytes = slices::encode(values).map_err(|error| StoreError::Full(error.to_string()))?;
-    Ok(Some(Totals { bytes, above }))
+    Ok(fits.get().then_some(Totals { bytes, above: above.get() }))
 }
 
 fn add_block(column: &SlicesView<'_>, key: u16, totals: &mut [i128]) {

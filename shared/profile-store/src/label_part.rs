@@ -44,10 +44,6 @@ impl LabelPart {
         &self.meta
     }
 
-    pub fn byte_len(&self) -> usize {
-        self.file.byte_len()
-    }
-
     /// The tag's users in the bucket; None when there are none.
     pub fn tag(&self, bucket: u32, tag: i64) -> Result<Option<BitmapView<'_>>> {
         let Some(bytes) = self.file.section(Kind::Tag, bucket, tag) else { return Ok(None) };

@@ -14,7 +14,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{AtPath, Result, StoreError};
 
-pub const FORMAT: u32 = 1;
+/// 2: with week sums, whose files an older program would take for strays.
+pub const FORMAT: u32 = 2;
 /// Hash buckets of an app that does not say otherwise.
 pub const BUCKETS: u32 = 16;
 /// More would only be more and smaller files and blocks.

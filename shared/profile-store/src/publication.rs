@@ -19,7 +19,7 @@ use crate::event_part::{EventMeta, EventPart};
 use crate::event_week::{WeekMeta, write_week};
 use crate::event_writer::{EventBucket, EventPartWriter};
 use crate::label_part::{LabelBucket, LabelMeta, LabelPartWriter};
-use crate::manifest::{EventDay, EventWeekEntry, LabelDay, LabelEntry, Manifest, UsersEntry};
+use crate::manifest::{EventDay, EventWeekEntry, FORMAT, LabelDay, LabelEntry, Manifest, UsersEntry};
 use crate::open_part::OpenPart;
 use crate::shelf::{Before, Shelf};
 
@@ -35,6 +35,8 @@ pub struct Publication {
     pub(crate) part: Option<OpenPart>,
     /// Weeks of events, by Monday, of which a day was published.
     weeks: BTreeSet<(String, Ds)>,
+    /// Shown until this publication is: their grace begins with its end.
+    retired: Vec<String>,
     /// Written by this publication, to be synced before the manifest.
     written: Vec<String>,
     _lock: File,
@@ -79,6 +81,7 @@ impl Publication {
             enrolment,
             part: None,
             weeks: BTreeSet::new(),
+            retired: Vec::new(),
             written: Vec::new(),
             _lock: lock,
         })
@@ -255,7 +258,7 @@ impl Publication {
         let days = match of.iter().map(open).collect::<Result<Vec<_>>>() {
             Ok(days) => days,
             // It must not stand in the way of the days that are published now, itself among them perhaps.
-            Err(error) if error.is_missing() || matches!(error, StoreError::Damaged { .. }) => {
+            Err(error) if error.is_missing() || error.is_unreadable() => {
                 tracing::warn!(%error, event, week = %first, "a week is left without sums");
                 return Ok(None);
             }
@@ -278,7 +281,8 @@ impl Publication {
             let _ = fs::remove_file(self.shelf.folder().join(file));
             return;
         }
-        self.manifest.retired.insert(file, now_ms);
+        self.manifest.retired.insert(file.clone(), now_ms);
+        self.retired.push(file);
     }
 
     /// Shows everything at once and returns the new generation. Without it nothing of this publication
@@ -296,6 +300,10 @@ impl Publication {
             .extract_if(.., |_, &mut since| since < now_ms - RETIRED_KEPT_MS)
             .map(|(file, _)| file)
             .collect();
+        for file in std::mem::take(&mut self.retired) {
+            self.manifest.retired.insert(file, now_ms);
+        }
+        self.manifest.format = FORMAT;
         self.manifest.generation += 1;
         self.shelf.replace_manifest(&self.manifest, &self.before)?;
         for file in gone {

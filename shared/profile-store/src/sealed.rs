@@ -205,11 +205,6 @@ impl Sealed {
         &self.path
     }
 
-    /// Length of the whole file in bytes.
-    pub fn byte_len(&self) -> usize {
-        self.map.len()
-    }
-
     pub fn section(&self, kind: Kind, bucket: u32, key: i64) -> Option<&[u8]> {
         let wanted = (kind as u32, bucket, key);
         let row = self.table.binary_search_by_key(&wanted, |row| row.0).ok()?;
@@ -320,7 +315,7 @@ mod tests {
         let path = dir.path().join("a");
         sample(&path);
         let sealed = Sealed::open(&path).unwrap();
-        assert_eq!(sealed.byte_len() as u64, fs::metadata(&path).unwrap().len());
+        assert_eq!(sealed.map.len() as u64, fs::metadata(&path).unwrap().len());
         assert_eq!(sealed.section(Kind::Tag, 3, -5), Some(&b"hello"[..]));
         assert_eq!(sealed.section(Kind::Tag, 1, 9), Some(&b""[..]));
         assert_eq!(sealed.section(Kind::Tag, 1, 8), None);

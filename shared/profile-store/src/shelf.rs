@@ -1,7 +1,7 @@
 //! Where the files of one app are: in a folder, or in a bucket of which the folder holds copies.
 
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -162,9 +162,14 @@ impl Shelf {
         Ok(files)
     }
 
+    /// Whether somebody works on new files in the folder: they may be older than copies are kept.
+    fn is_publishing(&self) -> bool {
+        File::open(self.folder.join("lock")).is_ok_and(|lock| lock.try_lock().is_err())
+    }
+
     /// Removes local copies that the manifest does not name and that nobody has needed for a while.
     pub fn tidy_copies(&self, manifest: &Manifest) {
-        if self.bucket.is_none() {
+        if self.bucket.is_none() || self.is_publishing() {
             return;
         }
         let named: HashSet<&str> =

@@ -163,7 +163,7 @@ impl Import {
             // Asked of the job's row itself: a job that was just cancelled shows nothing more.
             may_publish: &|| runtime.block_on(self.run.still_mine()).unwrap_or(false),
             progress: &|share| self.run.progress(READING + (1.0 - READING) * share),
-            now_ms: chrono::Utc::now().timestamp_millis(),
+            now_ms: &|| chrono::Utc::now().timestamp_millis(),
         };
         // Threads of its own: estimates on the process's pool must not wait for a build.
         let pool = rayon::ThreadPoolBuilder::new().build().map_err(Failure::internal)?;
