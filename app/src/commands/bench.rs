@@ -65,6 +65,8 @@ async fn served(args: &BenchArgs, folder: &Path) -> Result<Report, Failure> {
         data: Some(folder.join("data")),
         listen: Some(listen),
         config: Some(config),
+        // Without metrics: its jobs would run while imports and estimates are measured.
+        roles: ["gateway", "labels", "ingest", "segments"].map(str::to_owned).to_vec(),
         ..ServeArgs::default()
     };
     let server = crate::serve::start(serve).await?;
