@@ -67,7 +67,6 @@ async fn served(args: &BenchArgs, folder: &Path) -> Result<Report, Failure> {
         config: Some(config),
         // Without metrics: its jobs would run while imports and estimates are measured.
         roles: ["gateway", "labels", "ingest", "segments"].map(str::to_owned).to_vec(),
-        ..ServeArgs::default()
     };
     let server = crate::serve::start(serve).await?;
     let client = Client::new(&format!("http://{}", server.address()), None)?;
