@@ -38,6 +38,7 @@ pub struct Config {
     pub jobs: JobsConfig,
     pub ingest: IngestConfig,
     pub segments: SegmentsConfig,
+    pub metrics: MetricsConfig,
     pub gateway: muster_gateway::Settings,
 }
 
@@ -49,6 +50,7 @@ pub enum Role {
     Labels,
     Ingest,
     Segments,
+    Metrics,
 }
 
 /// Where profiles are.
@@ -70,15 +72,17 @@ pub struct ServicesConfig {
     pub labels: Vec<String>,
     pub ingest: Vec<String>,
     pub segments: Vec<String>,
+    pub metrics: Vec<String>,
 }
 
 impl fmt::Debug for ServicesConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ServicesConfig { secret: _, labels, ingest, segments } = self;
+        let ServicesConfig { secret: _, labels, ingest, segments, metrics } = self;
         f.debug_struct("ServicesConfig")
             .field("labels", labels)
             .field("ingest", ingest)
             .field("segments", segments)
+            .field("metrics", metrics)
             .finish_non_exhaustive()
     }
 }
@@ -141,6 +145,15 @@ pub struct SegmentsConfig {
     pub waiting: usize,
 }
 
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricsConfig {
+    pub recent_days: u32,
+    /// 0: all.
+    pub kept_days: u32,
+    pub concurrency: usize,
+}
+
 impl Config {
     /// What the commands that work without a server need: where things are.
     pub fn of(data: Option<PathBuf>, config: Option<PathBuf>) -> anyhow::Result<Config> {
@@ -200,8 +213,8 @@ impl Config {
     }
 
     fn check_services(&self) -> anyhow::Result<()> {
-        let ServicesConfig { secret, labels, ingest, segments } = &self.services;
-        for url in labels.iter().chain(ingest).chain(segments) {
+        let ServicesConfig { secret, labels, ingest, segments, metrics } = &self.services;
+        for url in labels.iter().chain(ingest).chain(segments).chain(metrics) {
             let named =
                 url.strip_prefix("http://").is_some_and(|rest| !rest.is_empty() && !rest.contains('/'));
             if !named {
@@ -231,7 +244,9 @@ impl Config {
 
     fn check(&self) -> anyhow::Result<()> {
         if self.roles.is_empty() {
-            bail!("a process without a role does nothing: name one of gateway, labels, ingest, segments");
+            bail!(
+                "a process without a role does nothing: name one of gateway, labels, ingest, segments, metrics"
+            );
         }
         if self.jobs.lease_seconds == 0 || self.jobs.max_attempts == 0 || self.jobs.share == 0 {
             bail!("jobs.lease_seconds, jobs.max_attempts and jobs.share are at least 1");
@@ -247,6 +262,9 @@ impl Config {
         self.check_services()?;
         if self.ingest.memory_mb == 0 || self.ingest.concurrency == 0 || self.segments.concurrency == 0 {
             bail!("ingest.memory_mb, ingest.concurrency and segments.concurrency are at least 1");
+        }
+        if self.metrics.recent_days == 0 || self.metrics.concurrency == 0 {
+            bail!("metrics.recent_days and metrics.concurrency are at least 1");
         }
         self.ingest_settings().map(drop)
     }
@@ -276,6 +294,11 @@ impl Config {
         }
     }
 
+    pub fn metrics_settings(&self) -> muster_metrics::Settings {
+        let MetricsConfig { recent_days, kept_days, concurrency } = self.metrics;
+        muster_metrics::Settings { recent_days, kept_days, concurrency }
+    }
+
     pub fn ingest_settings(&self) -> anyhow::Result<muster_ingest::Settings> {
         let zone = |name: &String| {
             name.parse::<Tz>().map_err(|_| anyhow::anyhow!("`{name}` is no time zone: write Asia/Shanghai"))
@@ -298,7 +321,8 @@ fn role(name: &str) -> anyhow::Result<Role> {
         "labels" => Role::Labels,
         "ingest" => Role::Ingest,
         "segments" => Role::Segments,
-        _ => bail!("there is no role `{name}`: the roles are gateway, labels, ingest and segments"),
+        "metrics" => Role::Metrics,
+        _ => bail!("there is no role `{name}`: the roles are gateway, labels, ingest, segments and metrics"),
     })
 }
 

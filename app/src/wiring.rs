@@ -9,6 +9,7 @@ use anyhow::Context;
 use muster_gateway::{AppUsers, Away, Ready};
 use muster_http::Service;
 use muster_jobs::{Handler, Jobs};
+use muster_metrics::Metrics;
 use muster_profile_store::Store;
 use muster_rules::Caps;
 use muster_segments::{Segments, Turns};
@@ -22,6 +23,7 @@ pub struct Parts {
     pub jobs: Jobs,
     store: Arc<Store>,
     segments: Segments,
+    metrics: Metrics,
     ingest: muster_ingest::Settings,
 }
 
@@ -29,7 +31,9 @@ impl Parts {
     /// Opens everything in the data folder, making what is missing.
     pub async fn open(config: &Config) -> anyhow::Result<Parts> {
         let data = &config.data;
-        let ingest = config.ingest_settings()?;
+        // What an import has published changes the profiles of its apps.
+        let follow_up = vec![muster_metrics::METRICS];
+        let ingest = muster_ingest::Settings { follow_up, ..config.ingest_settings()? };
         for folder in [data, &ingest.folder] {
             // It holds user ids and the hashes of keys: nobody else's to read.
             DirBuilder::new()
@@ -53,7 +57,8 @@ impl Parts {
             concurrency: config.segments.concurrency,
             turns: Turns::new(config.evaluations(), config.segments.waiting),
         };
-        Ok(Parts { db, jobs, store, segments, ingest })
+        let metrics = Metrics::new(db.clone(), jobs.clone(), store.clone(), config.metrics_settings());
+        Ok(Parts { db, jobs, store, segments, metrics, ingest })
     }
 
     /// The faces of the roles that run in this process.
@@ -68,16 +73,20 @@ impl Parts {
         if config.has(Role::Segments) {
             services.push(muster_segments::service(self.segments.clone()));
         }
+        if config.has(Role::Metrics) {
+            services.push(muster_metrics::service(self.metrics.clone()));
+        }
         services
     }
 
     /// The roles that run in other processes, if anywhere.
     pub fn away(config: &Config) -> Vec<Away> {
-        let ServicesConfig { labels, ingest, segments, .. } = config.services.clone();
+        let ServicesConfig { labels, ingest, segments, metrics, .. } = config.services.clone();
         let all = [
             (Role::Labels, "labels", muster_labels::openapi(), labels),
             (Role::Ingest, "ingest", muster_ingest::openapi(), ingest),
             (Role::Segments, "segments", muster_segments::openapi(), segments),
+            (Role::Metrics, "metrics", muster_metrics::openapi(), metrics),
         ];
         let elsewhere = all.into_iter().filter(|(role, ..)| !config.has(*role));
         elsewhere.map(|(_, name, openapi, instances)| Away { name, openapi, instances }).collect()
@@ -117,10 +126,17 @@ impl Parts {
     pub fn handlers(&self, config: &Config) -> Vec<Arc<dyn Handler>> {
         let mut handlers = Vec::new();
         if config.has(Role::Ingest) {
-            handlers.extend(muster_ingest::handlers(self.store.clone(), self.ingest.clone()));
+            handlers.extend(muster_ingest::handlers(
+                self.store.clone(),
+                self.jobs.clone(),
+                self.ingest.clone(),
+            ));
         }
         if config.has(Role::Segments) {
             handlers.extend(muster_segments::handlers(self.segments.clone()));
+        }
+        if config.has(Role::Metrics) {
+            handlers.extend(muster_metrics::handlers(self.metrics.clone()));
         }
         handlers
     }

@@ -138,6 +138,39 @@ async fn oulad_comes_in_whole_and_every_count_is_right() {
         }
     }
     weights_and_apps(&client, &labels).await;
+    profiles(&client, &apps, &labels).await;
+}
+
+/// Every tag of every label in the whole app, as worked out after the imports, is a count over the file.
+async fn profiles(client: &support::Client<'_>, apps: &[String], labels: &Table) {
+    let mut expected: BTreeMap<(&str, &str), BTreeMap<i64, BTreeSet<&str>>> = BTreeMap::new();
+    for row in labels {
+        let of = expected.entry((&row["app_id"], &row["label_name"])).or_default();
+        of.entry(row["tag_id"].parse().unwrap()).or_default().insert(&row["user_id"]);
+    }
+    let mut cells = 0;
+    for app in apps {
+        let (_, job) = client.post(&format!("/v1/apps/{app}/insights/refresh"), &json!({})).await;
+        assert_eq!(client.wait(job["id"].as_str().unwrap()).await["state"], "done");
+        for ((_, label), tags) in expected.iter().filter(|((of, _), _)| of == app) {
+            let path = format!("/v1/apps/{app}/insights/labels/{label}?top=10000");
+            let (status, answer) = client.get(&path).await;
+            assert_eq!(status, StatusCode::OK, "{path}: {answer}");
+            assert_eq!(answer["label_ds"], 20141231);
+            let found: BTreeMap<i64, usize> = answer["tags"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|tag| (tag["id"].as_i64().unwrap(), tag["users"].as_u64().unwrap() as usize))
+                .collect();
+            let counted: BTreeMap<i64, usize> = tags.iter().map(|(&tag, users)| (tag, users.len())).collect();
+            assert_eq!(found, counted, "{app} {label}");
+            let carrying: BTreeSet<&str> = tags.values().flatten().copied().collect();
+            assert_eq!(answer["carrying"], carrying.len(), "{app} {label}");
+            cells += found.len();
+        }
+    }
+    assert!(cells > 22 * 8, "{cells}");
 }
 
 async fn weights_and_apps(client: &support::Client<'_>, labels: &Table) {

@@ -65,7 +65,8 @@ async fn served(args: &BenchArgs, folder: &Path) -> Result<Report, Failure> {
         data: Some(folder.join("data")),
         listen: Some(listen),
         config: Some(config),
-        ..ServeArgs::default()
+        // Without metrics: its jobs would run while imports and estimates are measured.
+        roles: ["gateway", "labels", "ingest", "segments"].map(str::to_owned).to_vec(),
     };
     let server = crate::serve::start(serve).await?;
     let client = Client::new(&format!("http://{}", server.address()), None)?;

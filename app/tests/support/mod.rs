@@ -18,8 +18,8 @@ use process::Process;
 /// Longer than anything here should take, on a machine that has other things to do.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// A deployment: one process with every role, or, where tests run split, a gateway, labels, ingest and two
-/// segments processes on MariaDB and Redis.
+/// A deployment: one process with every role, or, where tests run split, a gateway, labels, ingest, two segments
+/// processes and one of metrics on MariaDB and Redis.
 pub struct Server {
     pub processes: Vec<Process>,
     pub url: String,
@@ -61,15 +61,21 @@ impl Server {
     }
 
     pub async fn split(data: &Path, stores: &Stores, config: &str) -> Server {
-        let ports: Vec<u16> = (0..5).map(|_| free_port()).collect();
+        let ports: Vec<u16> = (0..6).map(|_| free_port()).collect();
         let at = |port: usize| format!("'http://127.0.0.1:{}'", ports[port]);
         let Stores { database, redis, prefix, apart } = stores;
         let common = format!(
             "{config}\n{JOBS}\n[database]\nurl = '{database}'\n[queue]\nurl = '{redis}'\nprefix = '{prefix}'\n"
         );
         let role = format!("{common}[services]\nsecret = '{SECRET}'\n");
-        let gateway =
-            format!("{role}labels = [{}]\ningest = [{}]\nsegments = [{}, {}]\n", at(1), at(2), at(3), at(4));
+        let gateway = format!(
+            "{role}labels = [{}]\ningest = [{}]\nsegments = [{}, {}]\nmetrics = [{}]\n",
+            at(1),
+            at(2),
+            at(3),
+            at(4),
+            at(5)
+        );
         migrate(data, &common);
         std::fs::create_dir_all(data).unwrap();
         let start = |name: &str, roles: &str, port: usize, config: &str| {
@@ -82,6 +88,7 @@ impl Server {
             start("ingest", "ingest", 2, &role),
             start("segments-1", "segments", 3, &role),
             start("segments-2", "segments", 4, &role),
+            start("metrics", "metrics", 5, &role),
         ])
         .await
     }

@@ -47,6 +47,6 @@ pub fn service(jobs: Jobs, settings: Settings) -> Service {
 }
 
 /// The handlers of the service's jobs.
-pub fn handlers(store: Arc<Store>, settings: Settings) -> Vec<Arc<dyn Handler>> {
-    vec![Arc::new(jobs::ImportHandler { store, settings })]
+pub fn handlers(store: Arc<Store>, jobs: Jobs, settings: Settings) -> Vec<Arc<dyn Handler>> {
+    vec![Arc::new(jobs::ImportHandler { store, jobs, settings })]
 }

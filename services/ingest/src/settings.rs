@@ -21,6 +21,9 @@ pub struct Settings {
     pub zones: BTreeMap<String, Tz>,
     /// Imports that run side by side in this process.
     pub concurrency: usize,
+    /// Kinds of jobs to have done for every app that an import has published something of. They get no
+    /// payload.
+    pub follow_up: Vec<&'static str>,
 }
 
 impl Settings {
@@ -32,6 +35,7 @@ impl Settings {
             zone: Tz::UTC,
             zones: BTreeMap::new(),
             concurrency: 1,
+            follow_up: Vec::new(),
         }
     }
 

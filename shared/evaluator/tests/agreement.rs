@@ -3,6 +3,7 @@
 //! the seed and the rule.
 
 mod app;
+mod matrix;
 mod random;
 mod sampled;
 

@@ -82,6 +82,23 @@ impl Jobs {
         self.accept(new).instrument(span).await
     }
 
+    /// Accepts a job unless one of the same app and kind waits already: then that one is answered. It has
+    /// not begun, so it will see what was done before this was called. For kinds that need no payload.
+    pub async fn enqueue_unless_waiting(&self, new: NewJob) -> Result<Job, JobsError> {
+        let waiting = Filter {
+            app: new.app_id.clone(),
+            kind: Some(new.kind.to_owned()),
+            state: Some(State::Queued),
+            ..Filter::default()
+        };
+        let waiting = store::page(&self.db, &waiting, None, 1).await?;
+        // One that nobody waits for goes last: whoever waits gets a job of their own.
+        match waiting.into_iter().find(|job| job.priority <= new.priority) {
+            Some(job) => Ok(job),
+            None => self.enqueue(new).await,
+        }
+    }
+
     async fn accept(&self, new: NewJob) -> Result<Job, JobsError> {
         let now = clock::now();
         let job = Job {

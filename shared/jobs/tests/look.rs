@@ -127,3 +127,31 @@ async fn interactive_jobs_overtake_routine_ones_and_equals_keep_their_order() {
     // The very first place goes to whichever line was quicker.
     assert!(order == [3, 4, 0, 1, 2] || order == [0, 3, 4, 1, 2], "{order:?}");
 }
+
+/// One that has begun may have looked already, one of another app looks elsewhere, and whoever waits for a
+/// job need not wait behind routine.
+#[tokio::test]
+async fn a_job_that_waits_is_enough() {
+    let harness = Harness::new().await;
+    let new = |app: &str, kind, priority| NewJob {
+        app_id: Some(app.to_owned()),
+        priority,
+        ..new_job(kind, json!({}))
+    };
+    let ask = async |app: &str, kind, priority| {
+        harness.jobs.enqueue_unless_waiting(new(app, kind, priority)).await.unwrap().id
+    };
+    let first = ask("shop", "metrics", Priority::Routine).await;
+    assert_eq!(ask("shop", "metrics", Priority::Routine).await, first);
+    assert_ne!(ask("other", "metrics", Priority::Routine).await, first);
+    assert_ne!(ask("shop", "import", Priority::Routine).await, first);
+    let sooner = ask("shop", "metrics", Priority::Interactive).await;
+    assert_ne!(sooner, first);
+    for priority in Priority::ALL {
+        assert_eq!(ask("shop", "metrics", priority).await, sooner);
+    }
+    let workers = harness.work(vec![endless("metrics")]);
+    harness.until(&sooner, State::Running).await;
+    assert!(![&first, &sooner].contains(&&ask("shop", "metrics", Priority::Interactive).await));
+    workers.stop().await;
+}

@@ -35,6 +35,17 @@ pub fn is_unique_violation(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|e| e.is_unique_violation())
 }
 
+/// Whether a transaction lost against another one that wrote the same rows: done again from its start it
+/// may hold.
+pub fn is_conflict(error: &sqlx::Error) -> bool {
+    let Some(error) = error.as_database_error() else { return false };
+    // Waited too long for a lock, a deadlock, the table was altered; TiDB: aborted, altered, in conflict.
+    let lost = error
+        .try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
+        .is_some_and(|error| matches!(error.number(), 1205 | 1213 | 1412 | 8022 | 8028 | 9007));
+    lost || error.is_unique_violation()
+}
+
 /// Whether the database could not be reached, or broke the connection off: the same statement may hold a
 /// moment later. A write may have been done all the same.
 pub fn is_away(error: &sqlx::Error) -> bool {

@@ -13,7 +13,7 @@ mod sqlite;
 
 pub use days::keep_days;
 pub use db::{Db, Pool, Tx};
-pub use error::{SqlError, is_away, is_unique_violation};
+pub use error::{SqlError, is_away, is_conflict, is_unique_violation};
 pub use mysql::{Server, migrate};
 pub use sqlite::{Durability, open_file};
 

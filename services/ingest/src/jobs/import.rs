@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use muster_jobs::{Failure, Handler, Run};
+use muster_jobs::{Failure, Handler, Jobs, NewJob, Priority, Run};
 use muster_profile_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -42,6 +42,7 @@ pub struct ImportPayload {
 
 pub struct ImportHandler {
     pub store: Arc<Store>,
+    pub jobs: Jobs,
     pub settings: Settings,
 }
 
@@ -60,6 +61,7 @@ impl Handler for ImportHandler {
             .map_err(|error| Failure::new("bad_payload", format!("the job can't be read: {error}")))?;
         let import = Import {
             store: self.store.clone(),
+            jobs: self.jobs.clone(),
             settings: self.settings.clone(),
             folder: ImportFolder::of(&self.settings.folder, &run.job.id)
                 .ok_or_else(|| Failure::new("bad_payload", "the job's id names no import"))?,
@@ -77,6 +79,7 @@ impl Handler for ImportHandler {
 
 struct Import {
     store: Arc<Store>,
+    jobs: Jobs,
     settings: Settings,
     folder: ImportFolder,
     payload: ImportPayload,
@@ -108,7 +111,9 @@ impl Import {
         let apps = staged.apps.len();
         let parts = staged.parts.len();
         let mut shown = Vec::new();
-        if let Err(failure) = self.build(staged, &mut shown) {
+        let built = self.build(staged, &mut shown);
+        self.follow_up(&shown)?;
+        if let Err(failure) = built {
             result["apps_published"] = json!(shown);
             return Err(failure.with_result(result));
         }
@@ -175,6 +180,27 @@ impl Import {
             BuildError::Store(StoreError::Full(what)) => Failure::new("store_full", what),
             error => Failure::internal(error),
         })
+    }
+}
+
+impl Import {
+    /// Has done what follows for these apps. An import that dies before this is done again, with this.
+    fn follow_up(&self, apps: &[String]) -> Result<(), Failure> {
+        let runtime = tokio::runtime::Handle::current();
+        for app in apps {
+            for &kind in &self.settings.follow_up {
+                let job = NewJob {
+                    id: None,
+                    app_id: Some(app.clone()),
+                    owner: self.run.job.owner.clone(),
+                    kind,
+                    payload: json!({}),
+                    priority: Priority::Routine,
+                };
+                runtime.block_on(self.jobs.enqueue_unless_waiting(job)).map_err(Failure::internal)?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,0 +1,112 @@
+//! What the API answers.
+
+use chrono::{DateTime, Utc};
+use muster_days::Ds;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::operations::Interval;
+
+/// How the users of a crowd spread over the tags of a label.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Distribution {
+    pub app_id: String,
+    pub label: LabelName,
+    #[schema(example = "active_7d")]
+    pub crowd: String,
+    #[serde(flatten)]
+    pub measured: Measured,
+    /// Tags that anybody in the app carries on that day; `tags` holds the first of them.
+    pub tags_total: usize,
+    pub completeness: Completeness,
+}
+
+/// The same over days.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Trend {
+    pub app_id: String,
+    pub label: LabelName,
+    #[schema(example = "active_7d")]
+    pub crowd: String,
+    #[schema(value_type = u32, example = 20261101)]
+    pub from: Ds,
+    #[schema(value_type = u32, example = 20261130)]
+    pub to: Ds,
+    /// Days that are worked out, from old to new.
+    pub days: Vec<Measured>,
+    /// Days from `from` to `to` that are not.
+    #[schema(value_type = Vec<u32>, example = json!([20261105]))]
+    pub missing_days: Vec<Ds>,
+    /// Tags that anybody in the app carries on any of the days; `days` hold the first of them.
+    pub tags_total: usize,
+}
+
+/// A crowd and a label on one day. Counts are exact.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Measured {
+    /// The day that is looked from: windows of crowds end on it.
+    #[schema(value_type = u32, example = 20261101)]
+    pub ds: Ds,
+    /// The label's day that counts: its newest one at or before `ds`.
+    #[schema(value_type = u32, example = 20261101)]
+    pub label_ds: Ds,
+    pub crowd_users: u64,
+    /// Users of the crowd who carry any tag of the label.
+    pub carrying: u64,
+    pub app_users: u64,
+    pub app_carrying: u64,
+    pub tags: Vec<TagShare>,
+    pub computed_at: DateTime<Utc>,
+}
+
+/// A tag in a crowd.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TagShare {
+    pub id: i64,
+    pub name: String,
+    /// Users of the crowd who carry it.
+    pub users: u64,
+    /// Of the crowd; null where that is empty.
+    #[schema(required)]
+    pub share: Option<f64>,
+    /// Of those in the crowd who carry any tag of the label.
+    #[schema(required)]
+    pub share_of_carrying: Option<f64>,
+    /// Users of the whole app who carry it.
+    pub app_users: u64,
+    /// The share in the crowd over the share in the whole app: 2 is twice as often. Null where it can't be said.
+    #[schema(required, example = 1.25)]
+    pub index: Option<f64>,
+    /// Where the index of a population lies of which the app's users are a random sample, with 95 %
+    /// confidence. Null where nobody in the crowd carries the tag.
+    #[schema(required)]
+    pub index_interval: Option<Interval>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LabelName {
+    pub id: i64,
+    pub name: String,
+}
+
+/// How much of a day is in.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Completeness {
+    /// Labels of the app.
+    pub labels: usize,
+    /// Those that are published for the day itself and worked out.
+    #[serde(rename = "in")]
+    pub labels_in: usize,
+    /// Those of which an earlier day counts until the day itself is published.
+    pub carried: Vec<Carried>,
+    /// Those that are not worked out for the day: first published later, or a moment ago.
+    pub waiting: Vec<LabelName>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Carried {
+    pub label: LabelName,
+    /// The day it is carried on from.
+    #[schema(value_type = u32, example = 20261031)]
+    pub ds: Ds,
+}

@@ -1,0 +1,33 @@
+//! The job that works out what is new in an app.
+
+use async_trait::async_trait;
+use muster_jobs::{Failure, Handler, Run};
+use serde_json::Value;
+
+use crate::Metrics;
+use crate::operations::precompute;
+
+/// It needs no payload: the job names the app, and what there is to do is found in the data.
+pub const METRICS: &str = "metrics";
+
+pub struct MetricsHandler {
+    pub metrics: Metrics,
+}
+
+#[async_trait]
+impl Handler for MetricsHandler {
+    fn kind(&self) -> &'static str {
+        METRICS
+    }
+
+    fn concurrency(&self) -> usize {
+        self.metrics.settings.concurrency
+    }
+
+    async fn run(&self, run: &Run) -> Result<Value, Failure> {
+        let app = run.job.app_id.clone();
+        let app = app.ok_or_else(|| Failure::new("bad_payload", "the job names no app"))?;
+        let done = precompute(&self.metrics, &app, run).await?;
+        serde_json::to_value(done).map_err(Failure::internal)
+    }
+}

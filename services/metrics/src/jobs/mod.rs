@@ -1,0 +1,5 @@
+//! The jobs of this service.
+
+mod compute;
+
+pub use compute::{METRICS, MetricsHandler};

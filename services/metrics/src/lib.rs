@@ -1,0 +1,69 @@
+//! The metrics service: works out, as data are published, how the users of the whole app and of each base
+//! crowd spread over the tags of every label, keeps that in SQL, and serves it.
+//!
+//! It owns the tables `metric_cell`, `metric_label`, `metric_crowd` and `metric_event`.
+
+mod answers;
+mod error;
+mod instruments;
+mod jobs;
+mod operations;
+mod routes;
+mod store;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+use muster_http::Service;
+use muster_jobs::{Handler, Jobs};
+use muster_profile_store::Store;
+use muster_sql::Db;
+
+pub use jobs::METRICS;
+
+/// What the routes and jobs work with. Clones share everything.
+#[derive(Clone)]
+pub struct Metrics {
+    pub db: Db,
+    pub jobs: Jobs,
+    pub profiles: Arc<Store>,
+    pub settings: Settings,
+    /// The last day on which this process saw to the days of the tables.
+    pub tidied: Arc<AtomicU32>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Days up to an app's newest one that are kept up to date.
+    pub recent_days: u32,
+    /// Days before today after which a data day is dropped; 0: none is.
+    pub kept_days: u32,
+    /// Jobs that run side by side in this process.
+    pub concurrency: usize,
+}
+
+impl Metrics {
+    pub fn new(db: Db, jobs: Jobs, profiles: Arc<Store>, settings: Settings) -> Metrics {
+        Metrics { db, jobs, profiles, settings, tidied: Arc::default() }
+    }
+}
+
+/// The service's part of the OpenAPI document, for a gateway in another process.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    routes::openapi()
+}
+
+/// The service's routes.
+pub fn service(metrics: Metrics) -> Service {
+    let metrics = actix_web::web::Data::new(metrics);
+    Service {
+        name: "metrics",
+        openapi: routes::openapi(),
+        routes: Arc::new(move |config| routes::configure(config, &metrics)),
+    }
+}
+
+/// The handlers of the service's jobs.
+pub fn handlers(metrics: Metrics) -> Vec<Arc<dyn Handler>> {
+    vec![Arc::new(jobs::MetricsHandler { metrics })]
+}

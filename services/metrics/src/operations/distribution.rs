@@ -1,0 +1,127 @@
+//! A label's tags in a crowd on one day, from the cells.
+
+use std::collections::BTreeMap;
+
+use muster_days::Ds;
+
+use super::completeness::completeness;
+use super::index::Tagged;
+use super::names::Asked;
+use super::plan::EVERYONE;
+use crate::Metrics;
+use crate::answers::{Distribution, LabelName, Measured, TagShare};
+use crate::error::Error;
+use crate::store::{self, CellRow};
+
+/// What comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// The tag that most users of the crowd carry.
+    Users,
+    /// The tag that the crowd carries most of all, compared with the whole app.
+    Index,
+}
+
+/// Of the newest day that is worked out, or the newest one up to `ds`; the first `top` tags.
+pub async fn distribution(
+    metrics: &Metrics,
+    asked: &Asked<'_>,
+    ds: Option<Ds>,
+    (order, top): (Order, usize),
+) -> Result<Distribution, Error> {
+    let of = (asked.label, asked.crowd);
+    let (first, newest) = store::newest_day(&metrics.db, asked.app, of, ds).await?;
+    let missing = || -> Result<Error, Error> {
+        let first = first.map(store::day).transpose()?;
+        Ok(Error::NotComputed { label: asked.entry.name.clone(), ds, first })
+    };
+    let Some(day) = newest else { return Err(missing()?) };
+    let day = store::day(day)?;
+    let rows = store::cells(&metrics.db, asked.app, of, (day, day)).await?;
+    // Dropped by the lifecycle between the two questions.
+    let Some(mut measured) = measure(asked, &rows)?.pop() else { return Err(missing()?) };
+    sort(&mut measured.tags, order);
+    let tags_total = measured.tags.len();
+    measured.tags.truncate(top);
+    Ok(Distribution {
+        app_id: asked.app.to_owned(),
+        label: LabelName { id: asked.label, name: asked.entry.name.clone() },
+        crowd: asked.crowd.to_owned(),
+        completeness: completeness(&metrics.db, asked, day).await?,
+        measured,
+        tags_total,
+    })
+}
+
+pub fn sort(tags: &mut [TagShare], order: Order) {
+    let index = |tag: &TagShare| tag.index.unwrap_or(-1.0);
+    tags.sort_by(|a, b| {
+        let by_index = match order {
+            Order::Index => index(b).total_cmp(&index(a)),
+            Order::Users => std::cmp::Ordering::Equal,
+        };
+        by_index.then(b.users.cmp(&a.users)).then(b.app_users.cmp(&a.app_users)).then(a.id.cmp(&b.id))
+    });
+}
+
+/// A crowd's or the app's line of a day, with its cells.
+struct Line<'r> {
+    head: &'r CellRow,
+    cells: BTreeMap<i64, u64>,
+}
+
+impl<'r> Line<'r> {
+    fn of(rows: &'r [CellRow], crowd: &str) -> Option<Line<'r>> {
+        let own = rows.iter().filter(|row| row.crowd == crowd);
+        let cells = own.clone().filter_map(|row| Some((row.tag_id?, row.users? as u64)));
+        Some(Line { head: own.clone().next()?, cells: cells.collect() })
+    }
+
+    fn size(&self) -> u64 {
+        self.head.crowd_users as u64
+    }
+}
+
+/// The days of the rows, from old to new, each with every tag that anybody in the app carries.
+pub fn measure(asked: &Asked<'_>, rows: &[CellRow]) -> Result<Vec<Measured>, Error> {
+    let mut days = Vec::new();
+    for rows in rows.chunk_by(|a, b| a.ds == b.ds) {
+        let (Some(crowd), Some(app)) = (Line::of(rows, asked.crowd), Line::of(rows, EVERYONE)) else {
+            continue;
+        };
+        let tags = app.cells.iter().map(|(&tag, &in_app)| {
+            let in_crowd = crowd.cells.get(&tag).copied().unwrap_or(0);
+            let tagged = Tagged { in_crowd, crowd: crowd.size(), in_app, app: app.size() };
+            let share_of_carrying = share(in_crowd, crowd.head.carrying as u64);
+            tag_share((tag, asked.tag_name(tag)), tagged, share_of_carrying)
+        });
+        days.push(Measured {
+            ds: store::day(crowd.head.ds)?,
+            label_ds: store::day(crowd.head.label_ds)?,
+            crowd_users: crowd.size(),
+            carrying: crowd.head.carrying as u64,
+            app_users: app.size(),
+            app_carrying: app.head.carrying as u64,
+            tags: tags.collect(),
+            computed_at: store::time(crowd.head.computed_at)?,
+        });
+    }
+    Ok(days)
+}
+
+fn share(some: u64, all: u64) -> Option<f64> {
+    (all > 0).then(|| some as f64 / all as f64)
+}
+
+fn tag_share((id, name): (i64, String), tagged: Tagged, share_of_carrying: Option<f64>) -> TagShare {
+    TagShare {
+        id,
+        name,
+        users: tagged.in_crowd,
+        share: share(tagged.in_crowd, tagged.crowd),
+        share_of_carrying,
+        app_users: tagged.in_app,
+        index: tagged.index(),
+        index_interval: tagged.interval(),
+    }
+}

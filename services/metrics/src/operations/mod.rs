@@ -1,0 +1,16 @@
+//! What the service does, without HTTP.
+
+mod completeness;
+mod distribution;
+mod index;
+mod names;
+mod pass;
+mod plan;
+mod precompute;
+mod trend;
+
+pub use distribution::{Order, distribution};
+pub use index::Interval;
+pub use names::{Asked, snapshot};
+pub use precompute::precompute;
+pub use trend::trend;

@@ -1,0 +1,234 @@
+//! One look at the data, and what is done about it: the missing days, from new to old, each in as few
+//! passes over the users as its tags allow.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use chrono::Utc;
+use muster_evaluator::{Control, LabelCounts, Matrix, MatrixCounts};
+use muster_jobs::Run;
+use muster_profile_store::{LabelPart, Snapshot};
+use muster_rules::Universe;
+use rayon::ThreadPool;
+
+use super::plan::{EVERYONE, Missing, Work};
+use super::precompute::{Done, inside};
+use crate::Metrics;
+use crate::error::Error;
+use crate::instruments;
+use crate::store::{self, CrowdRow, LabelRow};
+
+/// Tags that are counted in one pass: a thread keeps a number for each and every crowd.
+const TAGS_AT_ONCE: usize = 50_000;
+/// Cells that are written in one transaction, unless one label has more.
+const CELLS_AT_ONCE: usize = 5_000;
+
+pub struct Pass<'a> {
+    pub metrics: &'a Metrics,
+    pub app: &'a str,
+    pub run: &'a Run,
+    pub pool: Arc<ThreadPool>,
+    pub snapshot: Arc<Snapshot>,
+}
+
+/// Labels of a day that are counted together.
+#[derive(Default)]
+struct Parts {
+    /// With their places in the work's labels.
+    labels: Vec<(usize, Arc<LabelPart>)>,
+    /// Where to go on.
+    next: usize,
+    failed: Option<Error>,
+}
+
+impl Pass<'_> {
+    /// A file that can't be read delays what rests on it and nothing else: the error comes at the end.
+    pub async fn work(&self, missing: Missing, done: &mut Done) -> Result<(), Error> {
+        let total = missing.amount();
+        self.totals(&missing).await?;
+        let (mut worked, mut failed) = (0, None);
+        for work in missing.work {
+            worked += work.amount();
+            match self.day(Arc::new(work), done).await {
+                Err(Error::Store(error)) if !error.is_away() => {
+                    tracing::error!(app = self.app, %error, "a day can't be worked out");
+                    failed = Some(Error::Store(error));
+                }
+                result => result?,
+            }
+            self.run.progress(worked as f64 / total as f64);
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// What is known without looking at any user.
+    async fn totals(&self, missing: &Missing) -> Result<(), Error> {
+        let Missing { from, users, resized, everyone_on, events, .. } = missing;
+        let db = &self.metrics.db;
+        if *resized {
+            store::refresh_everyone(db, self.app, *from, *users).await?;
+        }
+        if !everyone_on.is_empty() {
+            let row = |&ds| CrowdRow {
+                crowd: EVERYONE.to_owned(),
+                ds,
+                users: *users,
+                fingerprint: users.to_string(),
+            };
+            let rows: Vec<CrowdRow> = everyone_on.iter().map(row).collect();
+            store::replace_crowds(db, self.app, &rows, now()).await?;
+        }
+        for events in events.chunks(CELLS_AT_ONCE) {
+            store::replace_events(db, self.app, events, now()).await?;
+        }
+        Ok(())
+    }
+
+    async fn day(&self, work: Arc<Work>, done: &mut Done) -> Result<(), Error> {
+        let mut place = 0;
+        let mut failed = None;
+        // Once also without any label: for the sizes of the crowds.
+        loop {
+            let parts = self.parts(work.clone(), place).await?;
+            failed = parts.failed.or(failed);
+            let crowds = work.all_crowds();
+            let counts = self.count(&work, &crowds, &parts.labels).await?;
+            if !self.run.still_mine().await? {
+                return Err(Error::Stopped);
+            }
+            if place == 0 {
+                let rows = crowd_rows(&work, &crowds, &counts);
+                store::replace_crowds(&self.metrics.db, self.app, &rows, now()).await?;
+            }
+            self.write(&work, label_rows(&work, &crowds, &parts.labels, &counts), done).await?;
+            place = parts.next;
+            if place >= work.labels.len() {
+                break;
+            }
+        }
+        done.days.insert(work.day.ds);
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Opens the next labels, as many as are counted at once.
+    async fn parts(&self, work: Arc<Work>, from: usize) -> Result<Parts, Error> {
+        let snapshot = self.snapshot.clone();
+        let opened = tokio::task::spawn_blocking(move || {
+            let mut parts = Parts { next: from, ..Parts::default() };
+            let mut tags = 0;
+            while parts.next < work.labels.len() && tags < TAGS_AT_ONCE {
+                let label = &work.day.labels[work.labels[parts.next].0];
+                match snapshot.label(label.id, label.ds) {
+                    Ok(part) => {
+                        tags += part.as_ref().map_or(0, |part| part.meta().tags.len());
+                        parts.labels.extend(part.map(|part| (parts.next, part)));
+                    }
+                    Err(error) => parts.failed = Some(Error::Store(error)),
+                }
+                parts.next += 1;
+            }
+            parts
+        });
+        opened.await.map_err(inside)
+    }
+
+    async fn count(
+        &self,
+        work: &Work,
+        crowds: &[usize],
+        labels: &[(usize, Arc<LabelPart>)],
+    ) -> Result<MatrixCounts, Error> {
+        let universes: Vec<Universe> =
+            crowds.iter().map(|&crowd| work.day.crowds[crowd].universe.clone()).collect();
+        let parts = labels.iter().map(|(_, part)| part.clone()).collect();
+        let (pool, snapshot, run) = (self.pool.clone(), self.snapshot.clone(), self.run.clone());
+        let counted = tokio::task::spawn_blocking(move || {
+            let began = Instant::now();
+            let control = Control { stopped: &|| run.stopped(), progress: &|_| {} };
+            let counts = pool.install(|| Matrix::new(&universes, parts, snapshot)?.counts(&control));
+            instruments::counted(began.elapsed());
+            counts
+        });
+        Ok(counted.await.map_err(inside)??)
+    }
+
+    /// All crowds of a label in one transaction, labels together as long as they are small.
+    async fn write(&self, work: &Work, labels: Vec<Vec<LabelRow>>, done: &mut Done) -> Result<(), Error> {
+        let mut labels = labels.into_iter().peekable();
+        while labels.peek().is_some() {
+            let (mut rows, mut cells) = (Vec::new(), 0);
+            while let Some(label) = labels.next_if(|_| cells < CELLS_AT_ONCE) {
+                cells += label.iter().map(|row| row.cells.len()).sum::<usize>();
+                rows.extend(label);
+            }
+            if self.run.stopped() {
+                return Err(Error::Stopped);
+            }
+            let began = Instant::now();
+            store::replace_labels(&self.metrics.db, self.app, work.day.ds, &rows, now()).await?;
+            instruments::written(began.elapsed(), cells);
+            done.labels += rows.len();
+            done.cells += cells;
+        }
+        Ok(())
+    }
+}
+
+fn now() -> i64 {
+    Utc::now().timestamp_millis()
+}
+
+impl Work {
+    /// Places of the crowds that anything is worked out for.
+    fn all_crowds(&self) -> Vec<usize> {
+        let of_labels = self.labels.iter().flat_map(|(_, crowds)| crowds);
+        let crowds: BTreeSet<usize> = self.crowds.iter().chain(of_labels).copied().collect();
+        crowds.into_iter().collect()
+    }
+}
+
+fn crowd_rows(work: &Work, crowds: &[usize], counts: &MatrixCounts) -> Vec<CrowdRow> {
+    let stale = crowds.iter().zip(&counts.crowds).filter(|(crowd, _)| work.crowds.contains(*crowd));
+    let row = |(&crowd, &users): (&usize, &u64)| {
+        let crowd = &work.day.crowds[crowd];
+        CrowdRow { crowd: crowd.name.clone(), ds: work.day.ds, users, fingerprint: crowd.fingerprint.clone() }
+    };
+    stale.map(row).collect()
+}
+
+/// Per label, its lines in the crowds of which it is not there.
+fn label_rows(
+    work: &Work,
+    crowds: &[usize],
+    labels: &[(usize, Arc<LabelPart>)],
+    counts: &MatrixCounts,
+) -> Vec<Vec<LabelRow>> {
+    let mut all = Vec::with_capacity(labels.len());
+    for ((place, _), label) in labels.iter().zip(&counts.labels) {
+        let (number, stale) = &work.labels[*place];
+        let places = crowds.iter().enumerate().filter(|(_, crowd)| stale.contains(*crowd));
+        let row = |(place, &crowd)| label_row(work, (*number, crowd), (place, counts.crowds[place]), label);
+        all.push(places.map(row).collect());
+    }
+    all
+}
+
+fn label_row(
+    work: &Work,
+    (label, crowd): (usize, usize),
+    (place, crowd_users): (usize, u64),
+    counts: &LabelCounts,
+) -> LabelRow {
+    let (label, crowd) = (&work.day.labels[label], &work.day.crowds[crowd]);
+    let cells = counts.tags.iter().copied().zip(counts.users[place].iter().copied());
+    LabelRow {
+        label: label.id,
+        crowd: crowd.name.clone(),
+        label_ds: label.ds,
+        crowd_users,
+        carrying: counts.carrying[place],
+        fingerprint: label.fingerprint(crowd),
+        cells: cells.filter(|(_, users)| *users > 0).collect(),
+    }
+}

@@ -1,0 +1,204 @@
+//! What should be there for the data as published now, and what of it is not.
+
+use std::collections::BTreeSet;
+
+use muster_days::Ds;
+use muster_evaluator::SnapshotCatalogue;
+use muster_profile_store::{Manifest, Snapshot};
+use muster_rules::{Caps, Catalogue, Condition, Rule, Universe, check};
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::error::Error;
+use crate::store::{EventRow, Known};
+
+/// The whole app, as a crowd.
+pub const EVERYONE: &str = "all";
+
+/// What should be there, days from new to old.
+pub struct Plan {
+    /// The oldest of the recent days.
+    pub from: Ds,
+    /// Users of the whole app.
+    pub users: u64,
+    pub days: Vec<Day>,
+    pub events: Vec<EventRow>,
+}
+
+pub struct Day {
+    pub ds: Ds,
+    pub crowds: Vec<Crowd>,
+    pub labels: Vec<Label>,
+}
+
+pub struct Crowd {
+    pub name: String,
+    pub universe: Universe,
+    /// Names the files that say who is in it; of the whole app nothing, for who is in it only grows.
+    pub fingerprint: String,
+}
+
+/// A label and its newest day at or before the day that is looked from.
+pub struct Label {
+    pub id: i64,
+    pub ds: Ds,
+    pub file: String,
+}
+
+/// What has to be worked out of a day: places in its crowds and labels.
+pub struct Work {
+    pub day: Day,
+    /// Crowds whose size is not there.
+    pub crowds: BTreeSet<usize>,
+    /// Labels, each with the crowds of which it is not there.
+    pub labels: Vec<(usize, BTreeSet<usize>)>,
+}
+
+impl Plan {
+    /// None while nothing is published. Days before `oldest` are left out.
+    pub fn new(snapshot: &Snapshot, recent_days: u32, oldest: Option<Ds>) -> Result<Option<Plan>, Error> {
+        let manifest = snapshot.manifest();
+        let Some(newest) = SnapshotCatalogue(snapshot).newest() else { return Ok(None) };
+        let from = newest.plus(1 - i64::from(recent_days.max(1)));
+        let from = oldest.map_or(from, |oldest| from.max(oldest));
+        let mut days = Vec::new();
+        for ds in published(manifest, from).into_iter().rev() {
+            days.push(Day { ds, crowds: crowds(snapshot, ds)?, labels: labels(manifest, ds) });
+        }
+        Ok(Some(Plan { from, users: snapshot.directory().users(), days, events: events(manifest, from) }))
+    }
+
+    /// What of it is not there, or was worked out from other data.
+    pub fn missing(self, known: &Known) -> Missing {
+        let Plan { from, users, days, events } = self;
+        let stale = |row: &EventRow| {
+            known.events.get(&(row.ds.number(), row.event.clone())) != Some(&row.fingerprint)
+        };
+        let mut lines = known.labels.iter().filter(|((.., crowd), _)| crowd == EVERYONE);
+        let resized = lines.any(|(_, (_, size))| *size != users);
+        let size = users.to_string();
+        let everyone_on = days
+            .iter()
+            .map(|day| day.ds)
+            .filter(|ds| known.crowds.get(&(ds.number(), EVERYONE.to_owned())) != Some(&size));
+        let everyone_on = everyone_on.collect();
+        let events = events.into_iter().filter(stale).collect();
+        let work = days.into_iter().map(|day| day.missing(known));
+        let work = work.filter(|work| !work.crowds.is_empty() || !work.labels.is_empty()).collect();
+        Missing { from, users, resized, everyone_on, events, work }
+    }
+}
+
+/// What is not there.
+pub struct Missing {
+    pub from: Ds,
+    pub users: u64,
+    /// Whether a line says another size of the whole app.
+    pub resized: bool,
+    /// Days on which another size of the whole app is written down.
+    pub everyone_on: Vec<Ds>,
+    pub events: Vec<EventRow>,
+    /// From new to old.
+    pub work: Vec<Work>,
+}
+
+impl Missing {
+    pub fn is_empty(&self) -> bool {
+        !self.resized && self.everyone_on.is_empty() && self.events.is_empty() && self.work.is_empty()
+    }
+
+    /// Labels times days, and days of which only crowds are counted.
+    pub fn amount(&self) -> usize {
+        self.work.iter().map(Work::amount).sum()
+    }
+}
+
+impl Work {
+    pub fn amount(&self) -> usize {
+        self.labels.len().max(1)
+    }
+}
+
+impl Day {
+    fn missing(self, known: &Known) -> Work {
+        let ds = self.ds.number();
+        let stale_crowd = |crowd: &Crowd| {
+            crowd.universe != Universe::All
+                && known.crowds.get(&(ds, crowd.name.clone())) != Some(&crowd.fingerprint)
+        };
+        let stale_cells = |label: &Label, crowd: &Crowd| {
+            let there = known.labels.get(&(ds, label.id, crowd.name.clone()));
+            there.is_none_or(|(fingerprint, _)| *fingerprint != label.fingerprint(crowd))
+        };
+        let places = |test: &dyn Fn(&Crowd) -> bool| -> BTreeSet<usize> {
+            (0..self.crowds.len()).filter(|&place| test(&self.crowds[place])).collect()
+        };
+        let crowds = places(&stale_crowd);
+        let of_label = |(place, label): (usize, &Label)| (place, places(&|crowd| stale_cells(label, crowd)));
+        let labels = self.labels.iter().enumerate().map(of_label);
+        let labels = labels.filter(|(_, crowds)| !crowds.is_empty()).collect();
+        Work { crowds, labels, day: self }
+    }
+}
+
+impl Label {
+    /// Names the files that the label's cells in the crowd rest on.
+    pub fn fingerprint(&self, crowd: &Crowd) -> String {
+        hash(&[&self.file, &crowd.fingerprint])
+    }
+}
+
+/// The days from `from` on that anything is published for.
+fn published(manifest: &Manifest, from: Ds) -> BTreeSet<Ds> {
+    let labels = manifest.labels.values().flat_map(|label| label.days.range(from..).map(|(ds, _)| *ds));
+    let events = manifest.events.values().flat_map(|event| event.days.range(from..).map(|(ds, _)| *ds));
+    labels.chain(events).collect()
+}
+
+/// The whole app and the base crowds, each the very users that a rule counts in which names it.
+fn crowds(snapshot: &Snapshot, ds: Ds) -> Result<Vec<Crowd>, Error> {
+    let catalogue = SnapshotCatalogue(snapshot);
+    let names = std::iter::once(EVERYONE.to_owned()).chain(catalogue.crowd_names());
+    let crowd = |name: String| {
+        let rule = Rule { universe: name.clone(), as_of: Some(ds), root: Condition::All(Vec::new()) };
+        let checked = check(&rule, &catalogue, &Caps::default());
+        let checked = checked.map_err(|problems| Error::Inside(format!("crowd {name}: {problems:?}")))?;
+        let universe = checked.plan.universe;
+        Ok(Crowd { fingerprint: files(snapshot.manifest(), &universe), name, universe })
+    };
+    names.map(crowd).collect()
+}
+
+fn files(manifest: &Manifest, universe: &Universe) -> String {
+    let Universe::Crowd { events, .. } = universe else { return EVERYONE.to_owned() };
+    let mut names = Vec::new();
+    for (event, days) in events {
+        let published = manifest.events.get(event).map(|entry| &entry.days);
+        names.extend(days.iter().filter_map(|ds| published?.get(ds)).map(|day| day.file.as_str()));
+    }
+    hash(&names)
+}
+
+fn labels(manifest: &Manifest, ds: Ds) -> Vec<Label> {
+    let newest = manifest.labels.iter().filter_map(|(&id, entry)| {
+        let (&day, part) = entry.days.range(..=ds).next_back()?;
+        Some(Label { id, ds: day, file: part.file.clone() })
+    });
+    newest.collect()
+}
+
+fn events(manifest: &Manifest, from: Ds) -> Vec<EventRow> {
+    let rows = manifest.events.iter().flat_map(|(event, entry)| {
+        entry.days.range(from..).map(move |(&ds, day)| EventRow {
+            event: event.clone(),
+            ds,
+            pv: day.pv,
+            users: day.users,
+            fingerprint: hash(&[&day.file]),
+        })
+    });
+    rows.collect()
+}
+
+fn hash(names: &[&str]) -> String {
+    format!("{:032x}", xxh3_128(names.join("\n").as_bytes()))
+}

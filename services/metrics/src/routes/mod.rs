@@ -1,0 +1,26 @@
+//! The service's part of the API.
+
+mod insights;
+mod refresh;
+mod tagged;
+
+use actix_web::web::{self, Data, ServiceConfig};
+use utoipa::OpenApi;
+
+use crate::Metrics;
+
+#[derive(OpenApi)]
+#[openapi(paths(insights::distribution, insights::trend, refresh::refresh))]
+struct Api;
+
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    Api::openapi()
+}
+
+pub fn configure(config: &mut ServiceConfig, data: &Data<Metrics>) {
+    let at = |path: &str| web::resource(format!("/v1/apps/{{app}}/insights{path}")).app_data(data.clone());
+    config
+        .service(at("/labels/{label}").route(web::get().to(insights::distribution)))
+        .service(at("/labels/{label}/trend").route(web::get().to(insights::trend)))
+        .service(at("/refresh").route(web::post().to(refresh::refresh)));
+}

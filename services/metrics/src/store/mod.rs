@@ -1,0 +1,35 @@
+//! The tables of this service. One function per query, the app first in each, the time an argument.
+
+mod cells;
+mod totals;
+mod writes;
+
+pub use cells::{CellRow, cells, label_days, newest_day};
+pub use totals::{Known, known};
+pub use writes::{
+    CrowdRow, EventRow, LabelRow, refresh_everyone, replace_crowds, replace_events, replace_labels,
+};
+
+use chrono::{DateTime, Utc};
+use muster_days::Ds;
+use muster_sql::Db;
+
+use crate::error::Error;
+
+const TABLES: [&str; 4] = ["metric_cell", "metric_label", "metric_crowd", "metric_event"];
+
+/// Makes room for the days that come, and forgets those before `from`.
+pub async fn keep_days(db: &Db, coming: &[u32], from: u32) -> Result<(), Error> {
+    for table in TABLES {
+        muster_sql::keep_days(db, table, coming, from).await?;
+    }
+    Ok(())
+}
+
+pub fn day(number: u32) -> Result<Ds, Error> {
+    Ds::from_number(number.into()).map_err(|error| Error::Inside(error.to_string()))
+}
+
+pub fn time(millis: i64) -> Result<DateTime<Utc>, Error> {
+    DateTime::from_timestamp_millis(millis).ok_or_else(|| Error::Inside(format!("{millis} is no time")))
+}

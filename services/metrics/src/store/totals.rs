@@ -1,0 +1,40 @@
+//! What was worked out from which data.
+
+use std::collections::HashMap;
+
+use muster_days::Ds;
+use muster_sql::{Db, on};
+
+use crate::error::Error;
+
+/// Fingerprints of what is there from a day on.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// By day, label and crowd; with the size of the crowd.
+    pub labels: HashMap<(u32, i64, String), (String, u64)>,
+    /// By day and crowd.
+    pub crowds: HashMap<(u32, String), String>,
+    /// By day and event.
+    pub events: HashMap<(u32, String), String>,
+}
+
+pub async fn known(db: &Db, app: &str, from: Ds) -> Result<Known, Error> {
+    let from = from.number();
+    let query = "SELECT ds, label_id, crowd, fingerprint, crowd_users FROM metric_label
+         WHERE app_id = ? AND ds >= ?";
+    let labels: Vec<(u32, i64, String, String, i64)> =
+        on!(db, pool => sqlx::query_as(query).bind(app).bind(from).fetch_all(pool).await?);
+    let query = "SELECT ds, crowd, fingerprint FROM metric_crowd WHERE app_id = ? AND ds >= ?";
+    let crowds: Vec<(u32, String, String)> =
+        on!(db, pool => sqlx::query_as(query).bind(app).bind(from).fetch_all(pool).await?);
+    let query = "SELECT ds, event, fingerprint FROM metric_event WHERE app_id = ? AND ds >= ?";
+    let events: Vec<(u32, String, String)> =
+        on!(db, pool => sqlx::query_as(query).bind(app).bind(from).fetch_all(pool).await?);
+    let by_day = |rows: Vec<(u32, String, String)>| {
+        rows.into_iter().map(|(ds, name, fingerprint)| ((ds, name), fingerprint)).collect()
+    };
+    let labels = labels
+        .into_iter()
+        .map(|(ds, label, crowd, fingerprint, users)| ((ds, label, crowd), (fingerprint, users as u64)));
+    Ok(Known { labels: labels.collect(), crowds: by_day(crowds), events: by_day(events) })
+}

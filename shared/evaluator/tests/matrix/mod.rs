@@ -1,0 +1,82 @@
+//! Crowds by tags in one pass: each cell is what its rule says alone.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use muster_days::Ds;
+use muster_evaluator::{Control, EvaluationError, Matrix, MatrixCounts, SnapshotCatalogue};
+use muster_profile_store::{LabelPart, Snapshot};
+use muster_rules::{Caps, Catalogue, Rule, Universe, check, parse};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use crate::app::{App, bind};
+use crate::random::random_app;
+
+fn rule(crowd: &str, ds: Ds, condition: &str) -> Rule {
+    let text = format!(r#"{{"universe": "{crowd}", "as_of": {ds}, "where": {condition}}}"#);
+    parse(text.as_bytes(), &Caps::default()).unwrap()
+}
+
+fn universe(snapshot: &Snapshot, crowd: &str, ds: Ds) -> Universe {
+    let rule = rule(crowd, ds, r#"{"all": []}"#);
+    check(&rule, &SnapshotCatalogue(snapshot), &Caps::default()).unwrap().plan.universe
+}
+
+/// Every label with a day at or before `ds`, on the newest such day.
+fn parts(snapshot: &Snapshot, ds: Ds) -> Vec<Arc<LabelPart>> {
+    let labels = snapshot.manifest().labels.iter();
+    let newest = labels.filter_map(|(&label, entry)| Some((label, *entry.days.range(..=ds).next_back()?.0)));
+    newest.map(|(label, day)| snapshot.label(label, day).unwrap().unwrap()).collect()
+}
+
+/// Answers how many cells hold somebody but not the whole crowd.
+fn check_day(app: &App, snapshot: &Arc<Snapshot>, crowds: &[String], ds: Ds) -> usize {
+    let universes: Vec<Universe> = crowds.iter().map(|crowd| universe(snapshot, crowd, ds)).collect();
+    let matrix = Matrix::new(&universes, parts(snapshot, ds), snapshot.clone()).unwrap();
+    let MatrixCounts { crowds: sizes, labels } = matrix.counts(&Control::NONE).unwrap();
+    let mut telling = 0;
+    for (c, crowd) in crowds.iter().enumerate() {
+        let count =
+            |condition: &str| bind(&rule(crowd, ds, condition), snapshot).count(&Control::NONE).unwrap();
+        assert_eq!(sizes[c], count(r#"{"all": []}"#), "{crowd} on {ds}");
+        let everybody = rule(crowd, ds, r#"{"all": []}"#);
+        let expected = app.rows.outcome(&everybody).unwrap();
+        assert_eq!(sizes[c], expected.universe.len() as u64, "{crowd} on {ds}");
+        for (part, counts) in parts(snapshot, ds).iter().zip(&labels) {
+            let label = part.meta().label;
+            assert!(counts.tags.iter().eq(part.meta().tags.keys()));
+            for (tag, users) in counts.tags.iter().zip(&counts.users[c]) {
+                let alone = count(&format!(r#"{{"label": {label}, "in": [{tag}]}}"#));
+                assert_eq!(*users, alone, "{crowd}, tag {tag} of {label} on {ds}");
+                telling += usize::from(alone > 0 && alone < sizes[c]);
+            }
+            let any = format!(r#"{{"label": {label}, "in": {:?}}}"#, counts.tags);
+            let carrying = if counts.tags.is_empty() { 0 } else { count(&any) };
+            assert_eq!(counts.carrying[c], carrying, "{crowd}, {label} on {ds}");
+        }
+    }
+    telling
+}
+
+#[test]
+fn every_cell_is_its_rule() {
+    for (seed, users, buckets) in [(61, 300, 16), (62, 3_000, 2), (63, 9_000, 1)] {
+        let app = random_app(&mut StdRng::seed_from_u64(seed), users, buckets);
+        let snapshot = app.snapshot();
+        let mut crowds = SnapshotCatalogue(&snapshot).crowd_names();
+        crowds.push("all".to_owned());
+        let events = snapshot.manifest().events.values();
+        let days: BTreeSet<Ds> = events.flat_map(|event| event.days.keys().copied()).collect();
+        let telling: usize = days.iter().step_by(3).map(|ds| check_day(&app, &snapshot, &crowds, *ds)).sum();
+        assert!(telling > 50, "only {telling} cells tell anything (seed {seed})");
+    }
+}
+
+#[test]
+fn it_stops_when_told_to() {
+    let app = random_app(&mut StdRng::seed_from_u64(64), 100, 4);
+    let matrix = Matrix::new(&[Universe::All], Vec::new(), app.snapshot()).unwrap();
+    let control = Control { stopped: &|| true, progress: &|_| {} };
+    assert!(matches!(matrix.counts(&control), Err(EvaluationError::Stopped)));
+}
