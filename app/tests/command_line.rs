@@ -94,3 +94,20 @@ fn keys_are_made_listed_and_ended_without_a_server() {
     let output = muster(&["key", "revoke", "key_none", "--data", data]);
     assert_eq!(output.status.code(), Some(1));
 }
+
+/// The README's first command names no program: cargo has to find the one.
+#[test]
+fn cargo_run_starts_the_product() {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["metadata", "--no-deps", "--format-version", "1"]);
+    // From the top, as people run it; in the folder of a package it would be that package's.
+    cargo.current_dir(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap());
+    let metadata: serde_json::Value = serde_json::from_slice(&cargo.output().unwrap().stdout).unwrap();
+    let started = metadata["workspace_default_members"].as_array().unwrap();
+    let packages = metadata["packages"].as_array().unwrap().iter();
+    let targets = packages.filter(|package| started.contains(&package["id"]));
+    let targets = targets.flat_map(|package| package["targets"].as_array().unwrap());
+    let programs: Vec<_> =
+        targets.filter(|target| target["kind"][0] == "bin").map(|it| &it["name"]).collect();
+    assert_eq!(programs, ["muster"]);
+}

@@ -69,7 +69,7 @@ pub fn build(
 }
 
 fn show(mut publication: Publication, watch: &Watch<'_>, shown: &mut Vec<String>) -> Result<(), BuildError> {
-    publication.sum_weeks((watch.now_ms)())?;
+    publication.sum_weeks()?;
     if !(watch.may_publish)() {
         return Err(BuildError::Stopped);
     }

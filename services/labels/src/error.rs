@@ -1,8 +1,9 @@
 //! What the catalogue can answer instead of what was asked for, and the problem each becomes.
 
 use muster_days::{Ds, NotADay};
-use muster_http::{FieldError, Kind, Problem};
+use muster_http::{Kind, Problem};
 use muster_profile_store::StoreError;
+use muster_rules::did_you_mean;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -49,10 +50,6 @@ impl std::fmt::Display for What {
     }
 }
 
-fn did_you_mean(nearest: &Option<String>) -> String {
-    nearest.as_ref().map(|name| format!(" Did you mean `{name}`?")).unwrap_or_default()
-}
-
 fn day(ds: &Option<Ds>) -> String {
     ds.map_or("any day".to_owned(), |ds| ds.to_string())
 }
@@ -72,13 +69,11 @@ impl From<Error> for Problem {
             Error::UnknownApp(app) => Problem::app_not_found(&app),
             Error::UnknownName { what, nearest, .. } => {
                 let name = what.name();
-                let fault = FieldError {
-                    pointer: name.to_owned(),
-                    code: format!("unknown_{name}"),
-                    detail: detail.clone(),
+                Problem::new(Kind::NotFound, &format!("{name}_not_found"), detail).with_fault(
+                    name,
+                    &format!("unknown_{name}"),
                     nearest,
-                };
-                Problem::new(Kind::NotFound, &format!("{name}_not_found"), detail).with_errors(vec![fault])
+                )
             }
             Error::NotPublished { published, .. } => {
                 let days: Vec<u32> = published.iter().map(|ds| ds.number()).collect();
@@ -99,11 +94,5 @@ impl From<Error> for Problem {
 
 /// 400 for a query parameter.
 fn refused(parameter: &str, code: &str, detail: String) -> Problem {
-    let fault = FieldError {
-        pointer: parameter.to_owned(),
-        code: code.to_owned(),
-        detail: detail.clone(),
-        nearest: None,
-    };
-    Problem::new(Kind::BadRequest, code, detail).with_errors(vec![fault])
+    Problem::new(Kind::BadRequest, code, detail).with_fault(parameter, code, None)
 }

@@ -2,9 +2,10 @@
 
 use muster_days::{Ds, NotADay};
 use muster_evaluator::EvaluationError;
-use muster_http::{FieldError, Kind, Problem};
+use muster_http::{Kind, Problem};
 use muster_jobs::{Failure, JobsError};
 use muster_profile_store::StoreError;
+use muster_rules::did_you_mean;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -33,10 +34,6 @@ pub enum Error {
     Jobs(#[from] JobsError),
     #[error("{0}")]
     Inside(String),
-}
-
-fn did_you_mean(nearest: &Option<String>) -> String {
-    nearest.as_ref().map(|name| format!(" Did you mean `{name}`?")).unwrap_or_default()
 }
 
 fn not_computed(label: &str, ds: &Option<Ds>, first: &Option<Ds>) -> String {
@@ -86,12 +83,12 @@ impl From<Error> for Problem {
         match error {
             Error::NoApp(app) => Problem::app_not_found(&app),
             Error::UnknownLabel { nearest, .. } => {
-                let fault = fault("label", "unknown_label", &detail, nearest);
-                Problem::new(Kind::NotFound, "label_not_found", detail).with_errors(vec![fault])
+                let problem = Problem::new(Kind::NotFound, "label_not_found", detail);
+                problem.with_fault("label", "unknown_label", nearest)
             }
             Error::UnknownCrowd { nearest, .. } => {
-                let fault = fault("crowd", "unknown_crowd", &detail, nearest);
-                Problem::new(Kind::BadRequest, "unknown_crowd", detail).with_errors(vec![fault])
+                let problem = Problem::new(Kind::BadRequest, "unknown_crowd", detail);
+                problem.with_fault("crowd", "unknown_crowd", nearest)
             }
             Error::NotADay { parameter, .. } => refused(parameter, "invalid_ds", detail),
             Error::Parameter { parameter, code, .. } => refused(parameter, code, detail),
@@ -111,12 +108,7 @@ impl From<Error> for Problem {
 
 /// 400 for a query parameter.
 fn refused(parameter: &str, code: &str, detail: String) -> Problem {
-    let fault = fault(parameter, code, &detail, None);
-    Problem::new(Kind::BadRequest, code, detail).with_errors(vec![fault])
-}
-
-fn fault(pointer: &str, code: &str, detail: &str, nearest: Option<String>) -> FieldError {
-    FieldError { pointer: pointer.to_owned(), code: code.to_owned(), detail: detail.to_owned(), nearest }
+    Problem::new(Kind::BadRequest, code, detail).with_fault(parameter, code, None)
 }
 
 impl From<Error> for Failure {

@@ -86,13 +86,7 @@ impl From<Error> for Problem {
             Error::NotFound(what) => Problem::not_found(what),
             Error::Rule(problems) => rule_refused(problems),
             Error::Body { pointer, code, detail } => {
-                let fault = FieldError {
-                    pointer: pointer.into(),
-                    code: code.into(),
-                    detail: detail.clone(),
-                    nearest: None,
-                };
-                Problem::new(Kind::Invalid, "invalid_body", detail).with_errors(vec![fault])
+                Problem::new(Kind::Invalid, "invalid_body", detail).with_fault(pointer, code, None)
             }
             Error::Stopped => {
                 Problem::new(Kind::Unavailable, "stopped", "The evaluation was stopped.").retry_after(1)

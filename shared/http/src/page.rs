@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::problem::{FieldError, Kind, Problem};
+use crate::problem::{Kind, Problem};
 
 /// Items per page when the request names no limit.
 pub const DEFAULT_PAGE: u32 = 100;
@@ -55,13 +55,7 @@ impl PageQuery {
             return Ok(size);
         }
         let detail = format!("`limit` is {size}; a page holds 1 to {MAX_PAGE} items.");
-        let fault = FieldError {
-            pointer: "limit".into(),
-            code: "out_of_range".into(),
-            detail: detail.clone(),
-            nearest: None,
-        };
-        Err(Problem::new(Kind::BadRequest, "invalid_limit", detail).with_errors(vec![fault]))
+        Err(Problem::new(Kind::BadRequest, "invalid_limit", detail).with_fault("limit", "out_of_range", None))
     }
 }
 

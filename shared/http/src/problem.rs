@@ -115,6 +115,14 @@ impl Problem {
         self
     }
 
+    /// Names the one thing that is wrong, with the problem's own detail: `pointer` is a parameter, or a JSON
+    /// pointer into the body.
+    pub fn with_fault(mut self, pointer: &str, code: &str, nearest: Option<String>) -> Self {
+        let (pointer, code, detail) = (pointer.to_owned(), code.to_owned(), self.detail.clone());
+        self.errors.push(FieldError { pointer, code, detail, nearest });
+        self
+    }
+
     /// `seconds` as the answer's `Retry-After`; at least 1.
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds.max(1));

@@ -3,7 +3,7 @@
 //!
 //! File: 16 hex digits (xxh3 of the JSON), a newline, the JSON.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
@@ -111,17 +111,19 @@ impl EventEntry {
 
     /// Splits published days into the weeks whose sums are there, by Monday, and the days besides.
     pub fn weeks_and_days(&self, days: &[Ds]) -> (Vec<Ds>, Vec<Ds>) {
-        let mut days = days.to_vec();
+        let mut days: BTreeSet<Ds> = days.iter().copied().collect();
         let mut weeks = Vec::new();
-        for (&first, week) in &self.weeks {
-            let Some(own) = week_days(first) else { continue };
-            let whole = own.iter().all(|day| days.contains(day));
-            if whole && self.week_files(first).as_ref() == Some(&week.of) {
-                days.retain(|day| !own.contains(day));
-                weeks.push(first);
+        if let (Some(&from), Some(&to)) = (days.first(), days.last()) {
+            for (&first, week) in self.weeks.range(from..=to) {
+                let Some(own) = week_days(first) else { continue };
+                let whole = own.iter().all(|day| days.contains(day));
+                if whole && self.week_files(first).as_ref() == Some(&week.of) {
+                    own.iter().for_each(|day| _ = days.remove(day));
+                    weeks.push(first);
+                }
             }
         }
-        (weeks, days)
+        (weeks, days.into_iter().collect())
     }
 }
 

@@ -118,7 +118,7 @@ impl Publication {
             fill(bucket, &mut rows)?;
             Ok::<_, E>(rows.finish()?)
         };
-        self.build(now_ms, make, |bucket, sections| writer.bucket(bucket, sections))?;
+        self.build(make, |bucket, sections| writer.bucket(bucket, sections))?;
         self.place_label(shape.name, file, writer.finish(shape.tag_names)?, now_ms);
         Ok(())
     }
@@ -138,7 +138,7 @@ impl Publication {
             fill(bucket, &mut rows)?;
             Ok::<_, E>(rows.finish()?)
         };
-        self.build(now_ms, make, |bucket, sections| writer.bucket(bucket, sections, &mut ids))?;
+        self.build(make, |bucket, sections| writer.bucket(bucket, sections, &mut ids))?;
         self.place_event(file, writer.finish()?, &ids, now_ms)?;
         Ok(())
     }
@@ -146,7 +146,6 @@ impl Publication {
     /// Makes buckets side by side and takes them in their order.
     fn build<T: Send, E: From<StoreError> + Send>(
         &mut self,
-        now_ms: i64,
         make: impl Fn(u32, BucketUsers<'_>) -> std::result::Result<T, E> + Sync,
         mut take: impl FnMut(u32, T) -> Result<()>,
     ) -> std::result::Result<(), E> {
@@ -156,7 +155,7 @@ impl Publication {
                 take(bucket, made?)?;
             }
             if self.enrolment.is_full() {
-                self.flush_users(now_ms)?;
+                self.flush_users()?;
             }
         }
         Ok(())
@@ -176,7 +175,7 @@ impl Publication {
     }
 
     /// Moves the new users to a file and merges small ones.
-    fn flush_users(&mut self, now_ms: i64) -> Result<()> {
+    fn flush_users(&mut self) -> Result<()> {
         let (name, path) = self.new_file("users");
         if let Some(entry) = self.enrolment.flush(&path, &name)? {
             self.manifest.users.push(entry);
@@ -189,7 +188,7 @@ impl Publication {
         self.written.extend(merged.map(|entry| entry.file.clone()));
         for entry in before {
             if !has(&self.manifest.users, &entry.file) {
-                self.retire(Some(entry.file), now_ms);
+                self.retire(Some(entry.file));
             }
         }
         Ok(())
@@ -206,7 +205,7 @@ impl Publication {
         let pairs = meta.tags.values().map(|tag| tag.users).sum();
         entry.tags.extend(meta.tags.into_iter().map(|(code, tag)| (code, tag.name)));
         let old = entry.days.insert(meta.ds, LabelDay { file, pairs, published_at: now_ms });
-        self.retire(old.map(|day| day.file), now_ms);
+        self.retire(old.map(|day| day.file));
     }
 
     fn place_event(&mut self, file: String, meta: EventMeta, ids: &[Interner], now_ms: i64) -> Result<()> {
@@ -220,7 +219,7 @@ impl Publication {
             let written = interner.write(self.shelf.folder(), &name)?;
             self.written.push(name);
             let old = entry.dimensions.insert(dimension.clone(), written);
-            self.retire(old.map(|dictionary| dictionary.file), now_ms);
+            self.retire(old.map(|dictionary| dictionary.file));
         }
         for measure in &meta.measures {
             if !entry.measures.contains(measure) {
@@ -229,7 +228,7 @@ impl Publication {
         }
         let day = EventDay { file, users: meta.users, pv: meta.pv, published_at: now_ms };
         let old = entry.days.insert(meta.ds, day);
-        self.retire(old.map(|day| day.file), now_ms);
+        self.retire(old.map(|day| day.file));
         self.weeks.insert((meta.event.clone(), meta.ds.monday()));
         self.manifest.events.insert(meta.event, entry);
         Ok(())
@@ -237,7 +236,7 @@ impl Publication {
 
     /// Makes the sums of the weeks that days were published of. Part of [`Publication::commit`]; before it for
     /// those who want to be asked once more when the long work is done.
-    pub fn sum_weeks(&mut self, now_ms: i64) -> Result<()> {
+    pub fn sum_weeks(&mut self) -> Result<()> {
         while let Some((event, first)) = self.weeks.pop_first() {
             let week = self.sum_week(&event, first)?;
             let Some(entry) = self.manifest.events.get_mut(&event) else { continue };
@@ -245,7 +244,7 @@ impl Publication {
                 Some(week) => entry.weeks.insert(first, week),
                 None => entry.weeks.remove(&first),
             };
-            self.retire(old.map(|week| week.file), now_ms);
+            self.retire(old.map(|week| week.file));
         }
         Ok(())
     }
@@ -273,7 +272,7 @@ impl Publication {
         Ok(Some(EventWeekEntry { file, of }))
     }
 
-    fn retire(&mut self, file: Option<String>, now_ms: i64) {
+    fn retire(&mut self, file: Option<String>) {
         let Some(file) = file else { return };
         // Replaced before it was ever shown: nobody can be reading it.
         if let Some(at) = self.written.iter().position(|name| *name == file) {
@@ -281,7 +280,6 @@ impl Publication {
             let _ = fs::remove_file(self.shelf.folder().join(file));
             return;
         }
-        self.manifest.retired.insert(file.clone(), now_ms);
         self.retired.push(file);
     }
 
@@ -291,8 +289,8 @@ impl Publication {
         if self.part.is_some() {
             return Err(StoreError::Full("a part was left open".into()));
         }
-        self.sum_weeks(now_ms)?;
-        self.flush_users(now_ms)?;
+        self.sum_weeks()?;
+        self.flush_users()?;
         self.shelf.keep(&self.written)?;
         let gone: Vec<String> = self
             .manifest

@@ -42,7 +42,7 @@ pub use conditions::regex::compile as compile_regex;
 pub use conditions::window::Window;
 pub use cost::cost;
 pub use freshness::{Freshness, Part};
-pub use nearest::nearest;
+pub use nearest::{did_you_mean, nearest};
 pub use normalise::normalise;
 pub use parse::{from_value, parse};
 pub use plan::{Filter, Leaf, Matcher, Measure, Node, Plan, Test, Universe};

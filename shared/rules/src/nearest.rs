@@ -3,6 +3,11 @@
 /// Longer names are typed by programs, not by people, and would make the search slow.
 const LONGEST: usize = 64;
 
+/// What an error's text ends in when there is a name that was most likely meant.
+pub fn did_you_mean(nearest: &Option<String>) -> String {
+    nearest.as_ref().map(|name| format!(" Did you mean `{name}`?")).unwrap_or_default()
+}
+
 /// The name closest to `given`, if it is close enough to be a slip: the same but for case, or at most a
 /// third of the letters edited. The first one wins a tie, so the answer depends only on the order given.
 pub fn nearest<I>(given: &str, names: I) -> Option<String>

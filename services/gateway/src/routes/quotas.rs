@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use actix_web::web::{Bytes, Data, Json, Path, Query};
-use muster_http::{Caller, FieldError, Kind, Problem, Role};
+use muster_http::{Caller, Kind, Problem, Role};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -161,13 +161,7 @@ fn in_force(gate: &Gate, app: &str) -> Quotas {
 
 fn read((class, quota): (String, Option<NewQuota>)) -> Result<(QuotaKind, Option<Quota>), Problem> {
     let refused = |code: &str, detail: String| {
-        let fault = FieldError {
-            pointer: format!("/{class}"),
-            code: code.into(),
-            detail: detail.clone(),
-            nearest: None,
-        };
-        Problem::new(Kind::Invalid, "invalid_quota", detail).with_errors(vec![fault])
+        Problem::new(Kind::Invalid, "invalid_quota", detail).with_fault(&format!("/{class}"), code, None)
     };
     let kind = QuotaKind::from_name(&class).filter(|kind| OF_APPS.contains(kind));
     let kind = kind.ok_or_else(|| {

@@ -3,7 +3,7 @@
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, LOCATION};
 use actix_web::web::{Data, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
-use muster_http::{Caller, FieldError, Kind as Status, Problem};
+use muster_http::{Caller, Kind as Status, Problem};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -96,9 +96,7 @@ fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a st
 }
 
 fn bad_parameter(name: &str, code: &str, detail: impl Into<String>) -> Problem {
-    let detail = detail.into();
-    let fault = FieldError { pointer: name.into(), code: code.into(), detail: detail.clone(), nearest: None };
-    Problem::new(Status::BadRequest, "invalid_parameter", detail).with_errors(vec![fault])
+    Problem::new(Status::BadRequest, "invalid_parameter", detail).with_fault(name, code, None)
 }
 
 fn unsupported(error: ReadError) -> Problem {

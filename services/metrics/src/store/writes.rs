@@ -159,18 +159,34 @@ pub async fn refresh_everyone(db: &Db, app: &str, from: Ds, users: u64) -> Resul
     })
 }
 
+/// `lines`: days and names of the rows, whose column is `named`.
+async fn delete_lines(
+    tx: &mut Tx,
+    (table, named): (&str, &str),
+    app: &str,
+    lines: &[(Ds, &str)],
+) -> sqlx::Result<()> {
+    for lines in lines.chunks(ROWS) {
+        on!(tx tx, connection => {
+            let mut query = QueryBuilder::new(format!("DELETE FROM {table} WHERE app_id = "));
+            query.push_bind(app).push(" AND (");
+            let mut each = query.separated(" OR ");
+            for (ds, name) in lines {
+                each.push("(ds = ").push_bind_unseparated(ds.number());
+                each.push_unseparated(format!(" AND {named} = ")).push_bind_unseparated(*name);
+                each.push_unseparated(")");
+            }
+            query.push(")");
+            query.build().execute(connection).await?;
+        });
+    }
+    Ok(())
+}
+
 pub async fn replace_crowds(db: &Db, app: &str, rows: &[CrowdRow], now: i64) -> Result<(), Error> {
     transact!(db, tx => async {
-        for row in rows {
-            let query = "DELETE FROM metric_crowd WHERE app_id = ? AND crowd = ? AND ds = ?";
-            on!(tx tx, connection => sqlx::query(query)
-                .bind(app)
-                .bind(&row.crowd)
-                .bind(row.ds.number())
-                .execute(connection)
-                .await
-                .map(drop)?);
-        }
+        let lines: Vec<(Ds, &str)> = rows.iter().map(|row| (row.ds, row.crowd.as_str())).collect();
+        delete_lines(tx, ("metric_crowd", "crowd"), app, &lines).await?;
         for rows in rows.chunks(ROWS) {
             on!(tx tx, connection => {
                 let mut query = QueryBuilder::new(
@@ -193,16 +209,8 @@ pub async fn replace_crowds(db: &Db, app: &str, rows: &[CrowdRow], now: i64) -> 
 
 pub async fn replace_events(db: &Db, app: &str, rows: &[EventRow], now: i64) -> Result<(), Error> {
     transact!(db, tx => async {
-        for row in rows {
-            let query = "DELETE FROM metric_event WHERE app_id = ? AND event = ? AND ds = ?";
-            on!(tx tx, connection => sqlx::query(query)
-                .bind(app)
-                .bind(&row.event)
-                .bind(row.ds.number())
-                .execute(connection)
-                .await
-                .map(drop)?);
-        }
+        let lines: Vec<(Ds, &str)> = rows.iter().map(|row| (row.ds, row.event.as_str())).collect();
+        delete_lines(tx, ("metric_event", "event"), app, &lines).await?;
         for rows in rows.chunks(ROWS) {
             on!(tx tx, connection => {
                 let mut query = QueryBuilder::new(

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_web::web::{Bytes, Data, Json, Path, Query};
-use muster_http::{Caller, FieldError, Kind, Problem, Role};
+use muster_http::{Caller, Kind, Problem, Role};
 use muster_rules::cost;
 use serde::Deserialize;
 use tracing::Span;
@@ -53,8 +53,7 @@ impl EstimateQuery {
 }
 
 fn bad_parameter(name: &str, code: &str, detail: &str) -> Problem {
-    let fault = FieldError { pointer: name.into(), code: code.into(), detail: detail.into(), nearest: None };
-    Problem::new(Kind::BadRequest, "invalid_parameter", detail).with_errors(vec![fault])
+    Problem::new(Kind::BadRequest, "invalid_parameter", detail).with_fault(name, code, None)
 }
 
 /// Count a rule.
