@@ -67,7 +67,7 @@ async fn start_with(config: Config) -> anyhow::Result<Running> {
     let stopped = wait(stopping.clone());
     tasks.spawn(async move { Ok(jobs.run_workers(handlers, stopped).await?) });
     let running = Running { address, stop, tasks, parts };
-    running.parts.sweep(SystemTime::now()).await?;
+    running.parts.sweep(&config, SystemTime::now()).await?;
     Ok(running)
 }
 

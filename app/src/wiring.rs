@@ -9,6 +9,7 @@ use anyhow::Context;
 use muster_gateway::{AppUsers, Away, Ready};
 use muster_http::Service;
 use muster_jobs::{Handler, Jobs};
+use muster_labels::Labels;
 use muster_metrics::Metrics;
 use muster_profile_store::Store;
 use muster_rules::Caps;
@@ -22,6 +23,7 @@ pub struct Parts {
     pub db: Db,
     pub jobs: Jobs,
     store: Arc<Store>,
+    labels: Labels,
     segments: Segments,
     metrics: Metrics,
     ingest: muster_ingest::Settings,
@@ -58,14 +60,17 @@ impl Parts {
             turns: Turns::new(config.evaluations(), config.segments.waiting),
         };
         let metrics = Metrics::new(db.clone(), jobs.clone(), store.clone(), config.metrics_settings());
-        Ok(Parts { db, jobs, store, segments, metrics, ingest })
+        // Base crowds of an app's own, and what its events count as, change its profile too.
+        let follow_up = vec![muster_metrics::METRICS];
+        let labels = Labels { db: db.clone(), jobs: jobs.clone(), profiles: store.clone(), follow_up };
+        Ok(Parts { db, jobs, store, labels, segments, metrics, ingest })
     }
 
     /// The faces of the roles that run in this process.
     pub fn services(&self, config: &Config) -> Vec<Service> {
         let mut services = Vec::new();
         if config.has(Role::Labels) {
-            services.push(muster_labels::service(self.store.clone()));
+            services.push(muster_labels::service(self.labels.clone()));
         }
         if config.has(Role::Ingest) {
             services.push(muster_ingest::service(self.jobs.clone(), self.ingest.clone()));
@@ -141,7 +146,14 @@ impl Parts {
         handlers
     }
 
-    pub async fn sweep(&self, now: std::time::SystemTime) -> anyhow::Result<()> {
+    /// Puts in order what a process left behind that was killed.
+    pub async fn sweep(&self, config: &Config, now: std::time::SystemTime) -> anyhow::Result<()> {
+        if config.has(Role::Labels)
+            && let Err(error) = muster_labels::show_pending(&self.labels).await
+        {
+            // It is tried again when a catalogue is read or changed.
+            tracing::warn!(%error, "the newest catalogues are not shown yet");
+        }
         Ok(muster_ingest::sweep_folders(&self.ingest, &self.jobs, now).await?)
     }
 

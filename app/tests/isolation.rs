@@ -45,6 +45,8 @@ async fn a_key_sees_its_own_app_and_no_trace_of_another() {
             .replace("{dim}", "page")
             .replace("{dimension}", "page")
             .replace("{user}", "yours-1")
+            .replace("{code}", "own")
+            .replace("{version}", "1")
             .replace("{job}", your_job["id"].as_str().unwrap());
         let id = match path {
             path if path.contains("/cohorts/") => cohort["cohort_id"].as_str().unwrap(),

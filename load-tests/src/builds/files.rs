@@ -66,6 +66,7 @@ pub fn import(path: &Path, rows: Rows, store: &Store, scratch: &Path, memory: us
     let consumed = AtomicU64::new(0);
     let intake = Intake {
         allowed: &|app| app == APP,
+        takes_label: &|_, _| true,
         zone_of: &|_| Tz::UTC,
         stopped: &|| false,
         consumed: &consumed,

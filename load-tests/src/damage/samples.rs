@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use muster_catalogue::AppCatalogue;
 use muster_days::Ds;
-use muster_profile_store::{EventShape, Manifest, Publication, Store, bucket_of};
+use muster_profile_store::{EventShape, Publication, Store, bucket_of};
 use roaring::RoaringBitmap;
 use serde_json::{Value, json};
 
@@ -53,9 +54,10 @@ fn day(n: i64) -> Ds {
 /// Writes the store and answers with its files, manifest first.
 pub fn write(root: &Path, size: Size) -> anyhow::Result<Vec<PathBuf>> {
     let store = Store::open(root)?;
+    let mut catalogue = AppCatalogue { version: 1, ..AppCatalogue::default() };
+    catalogue.settings.buckets = Some(size.buckets());
+    store.show_catalogue(APP, &catalogue)?;
     let folder = root.join("apps").join(APP);
-    std::fs::create_dir_all(&folder)?;
-    Manifest::new(APP, size.buckets()).replace(&folder.join("manifest"))?;
     let users = size.users();
     let most = users / 10 * 8;
     let mut first = store.publish(APP)?;

@@ -12,7 +12,7 @@ use muster_profile_store::{
 
 use crate::instruments;
 use crate::rows::Names;
-use crate::staging::{PartRows, Records, Staged, StagedPart};
+use crate::staging::{PartRows, PieceApp, Records, Staged, StagedPart, other_buckets};
 
 /// How a build is watched and ended, on any of its threads.
 pub struct Watch<'a> {
@@ -56,7 +56,12 @@ pub fn build(
                 if let Some((_, before)) = other {
                     show(before, watch, shown)?;
                 }
-                store.publish(&apps[part.app as usize])?
+                let PieceApp { app, buckets } = &apps[part.app as usize];
+                let publication = store.publish(app)?;
+                if publication.buckets() != *buckets {
+                    return Err(other_buckets(app).into());
+                }
+                publication
             }
         };
         build_part(&mut publication, &parts[part.part as usize], &names, &part, &done)?;

@@ -113,6 +113,8 @@ pub struct Source<'a> {
 pub struct Intake<'a> {
     /// Which apps the caller may import; a row of another app is refused.
     pub allowed: &'a (dyn Fn(&str) -> bool + Sync),
+    /// Whether an app takes rows of the label; a row of another one is refused.
+    pub takes_label: &'a (dyn Fn(&str, i64) -> bool + Sync),
     /// The zone an app counts its days in; asked for events only.
     pub zone_of: &'a (dyn Fn(&str) -> Tz + Sync),
     /// Asked every few thousand rows; the reading ends with [`ReadError::Stopped`] once it says yes.

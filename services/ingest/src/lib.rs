@@ -5,6 +5,7 @@
 //! and one folder per import.
 
 pub mod build;
+mod catalogues;
 pub mod folder;
 pub mod formats;
 mod instruments;

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use muster_days::Ds;
 use muster_profile_store::{Store, StoreError};
 
-pub use piece::Piece;
 use piece::{Of, OwnedBad, Spare};
+pub use piece::{Piece, PieceApp};
 pub use record::Records;
 use store::RowStore;
 pub use store::{PartRows, StagedRows};
@@ -35,7 +35,7 @@ pub struct Staging<'a> {
     spare: Arc<Spare>,
     rejects: RejectReport,
     count: u64,
-    apps: Vec<String>,
+    apps: Vec<PieceApp>,
     app_numbers: HashMap<String, u32>,
     /// By app: label names in use, the store's and the file's.
     label_names: Vec<HashMap<String, i64>>,
@@ -47,12 +47,17 @@ pub struct Staging<'a> {
 
 /// Everything that was staged, ready to be built.
 pub struct Staged {
-    pub apps: Vec<String>,
+    pub apps: Vec<PieceApp>,
     pub parts: Vec<StagedPart>,
     pub names: Names,
     pub rows: StagedRows,
     pub count: u64,
     pub rejected: u64,
+}
+
+/// The number of buckets was settled while the rows were read: reading them again will do.
+pub fn other_buckets(app: &str) -> io::Error {
+    io::Error::other(format!("the number of buckets of `{app}` was settled meanwhile"))
 }
 
 impl<'a> Staging<'a> {
@@ -87,16 +92,17 @@ impl<'a> Staging<'a> {
         })
     }
 
-    fn app(&mut self, app: &str) -> io::Result<u32> {
+    fn app(&mut self, PieceApp { app, buckets }: &PieceApp) -> io::Result<u32> {
         if let Some(&number) = self.app_numbers.get(app) {
-            return Ok(number);
+            let settled = self.apps[number as usize].buckets;
+            return if settled == *buckets { Ok(number) } else { Err(other_buckets(app)) };
         }
         let published = self.store.snapshot(app).map_err(store_failed)?;
         let labels = published.iter().flat_map(|snapshot| &snapshot.manifest().labels);
         self.label_names.push(labels.map(|(&id, entry)| (entry.name.clone(), id)).collect());
         let number = self.apps.len() as u32;
-        self.app_numbers.insert(app.to_owned(), number);
-        self.apps.push(app.to_owned());
+        self.app_numbers.insert(app.clone(), number);
+        self.apps.push(PieceApp { app: app.clone(), buckets: *buckets });
         Ok(number)
     }
 
@@ -128,7 +134,7 @@ impl<'a> Staging<'a> {
     /// By part of the piece: app and number in staging, None when its rows are refused, which is noted in
     /// `bad`.
     fn numbers(&mut self, piece: &Piece<'_>, bad: &mut Vec<OwnedBad>) -> io::Result<Vec<Option<(u32, u32)>>> {
-        let apps = piece.apps.iter().map(|app| self.app(&app.app)).collect::<io::Result<Vec<u32>>>()?;
+        let apps = piece.apps.iter().map(|app| self.app(app)).collect::<io::Result<Vec<u32>>>()?;
         let mut numbers = Vec::with_capacity(piece.parts.len());
         for (part, own) in piece.parts.iter().zip(0..) {
             let app = apps[part.app as usize];

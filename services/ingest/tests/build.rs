@@ -25,6 +25,7 @@ fn stage(store: &Store, folder: &Path, kind: Kind, content: &str, memory: usize)
     let consumed = AtomicU64::new(0);
     let intake = Intake {
         allowed: &|_| true,
+        takes_label: &|_, _| true,
         zone_of: &|_| Tz::UTC,
         stopped: &|| false,
         consumed: &consumed,

@@ -1,9 +1,11 @@
 //! What the catalogue can answer instead of what was asked for, and the problem each becomes.
 
 use muster_days::{Ds, NotADay};
-use muster_http::{Kind, Problem};
+use muster_http::{FieldError, Kind, Problem};
+use muster_jobs::JobsError;
 use muster_profile_store::StoreError;
 use muster_rules::did_you_mean;
+use muster_sql::SqlError;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -22,8 +24,76 @@ pub enum Error {
     ForeignCursor,
     #[error("`match` has {bytes} bytes; at most {most} are looked for.")]
     LongMatch { bytes: usize, most: usize },
+    /// Entries of the catalogue that can't be kept.
+    #[error("The catalogue is as it was: {}", first(.0))]
+    Refused(Vec<FieldError>),
+    #[error("The sheet has a column `{given}`, which means nothing here.{}", did_you_mean(.nearest))]
+    UnknownColumn { given: String, nearest: Option<String> },
+    #[error("{0}.")]
+    Body(String),
+    #[error("The catalogue is at version {version}, not {expected}: look at it again.")]
+    Moved { expected: u32, version: u32 },
+    #[error("The catalogue has no version {0}.")]
+    NoVersion(u32),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Sql(#[from] sqlx::Error),
+    #[error(transparent)]
+    Database(#[from] SqlError),
+    #[error(transparent)]
+    Jobs(#[from] JobsError),
+    #[error("{0}")]
+    Inside(String),
+}
+
+impl Error {
+    pub fn inside(error: impl std::fmt::Display) -> Error {
+        Error::Inside(error.to_string())
+    }
+
+    /// A part of a document that is loaded and is none.
+    pub fn unknown_part(key: &str) -> Error {
+        let known = ["settings", "labels", "base_crowds", "events"];
+        let detail =
+            format!("a catalogue has {}, each an object", known.map(|name| format!("`{name}`")).join(", "));
+        let nearest = muster_rules::nearest(key, known);
+        let (pointer, code) = (format!("/{key}"), "unknown_key".to_owned());
+        Error::Refused(vec![FieldError { pointer, code, detail, nearest }])
+    }
+
+    /// A line of a sheet, counted from 1.
+    pub fn sheet(line: usize, column: &str, detail: impl std::fmt::Display) -> Error {
+        let pointer = format!("line {line}{}{column}", if column.is_empty() { "" } else { ", " });
+        let (code, detail) = ("invalid_sheet".to_owned(), detail.to_string());
+        Error::Refused(vec![FieldError { pointer, code, detail, nearest: None }])
+    }
+
+    /// Whether the database or the storage could not be reached.
+    fn is_away(&self) -> bool {
+        match self {
+            Error::Sql(error) => muster_sql::is_away(error),
+            Error::Database(error) => error.is_away(),
+            Error::Jobs(error) => error.is_away(),
+            Error::Store(error) => error.is_away(),
+            _ => false,
+        }
+    }
+}
+
+fn first(faults: &[FieldError]) -> String {
+    match faults {
+        [] => "something in it can't be kept.".to_owned(),
+        [one] => format!("at `{}`, {}.", one.pointer, one.detail.trim_end_matches('.')),
+        [one, ..] => {
+            format!(
+                "at `{}`, {}; {} faults in all.",
+                one.pointer,
+                one.detail.trim_end_matches('.'),
+                faults.len()
+            )
+        }
+    }
 }
 
 /// The kinds of names that a path can get wrong.
@@ -32,6 +102,7 @@ pub enum What {
     Label,
     Event,
     Dimension,
+    BaseCrowd,
 }
 
 impl What {
@@ -40,6 +111,7 @@ impl What {
             What::Label => "label",
             What::Event => "event",
             What::Dimension => "dimension",
+            What::BaseCrowd => "base_crowd",
         }
     }
 }
@@ -84,7 +156,19 @@ impl From<Error> for Problem {
             Error::NotADay(_) => refused("ds", "invalid_ds", detail),
             Error::ForeignCursor => refused("cursor", "invalid_cursor", detail),
             Error::LongMatch { .. } => refused("match", "invalid_match", detail),
-            Error::Store(error) => {
+            Error::Refused(faults) => {
+                Problem::new(Kind::Invalid, "invalid_catalogue", detail).with_errors(faults)
+            }
+            Error::UnknownColumn { nearest, .. } => {
+                let problem = Problem::new(Kind::Invalid, "invalid_catalogue", detail);
+                problem.with_fault("line 1", "unknown_column", nearest)
+            }
+            Error::Body(_) => Problem::new(Kind::Invalid, "invalid_body", detail),
+            Error::Moved { version, .. } => {
+                Problem::new(Kind::Conflict, "version_conflict", detail).with("version", version)
+            }
+            Error::NoVersion(_) => Problem::new(Kind::NotFound, "version_not_found", detail),
+            error => {
                 let away = error.is_away();
                 Problem::of_store(error, away)
             }

@@ -1,27 +1,50 @@
-//! The catalogue: which apps, labels, tags, base crowds, events and dimension values are published, as
-//! a read-only view of the profile store.
+//! The labels service: the catalogue of an app. What is published of its labels, tags, base crowds, events
+//! and dimension values is a view of the profile store; what its team says of them is kept here, version
+//! by version, and shown to the other services through the store.
+//!
+//! It owns the tables `catalogue_change` and `catalogue_entry`, and the `catalogue` of each app in the store.
 
-mod catalogue;
 mod error;
 mod operations;
+mod reading;
 mod routes;
+mod store;
 
 use std::sync::Arc;
 
 use muster_http::Service;
+use muster_jobs::Jobs;
 use muster_profile_store::Store;
+use muster_sql::Db;
+
+use crate::error::Error;
+
+/// What the routes work with. Clones share everything.
+#[derive(Clone)]
+pub struct Labels {
+    pub db: Db,
+    pub jobs: Jobs,
+    pub profiles: Arc<Store>,
+    /// Kinds of jobs to have done for an app whose catalogue has changed. They get no payload.
+    pub follow_up: Vec<&'static str>,
+}
 
 /// The service's part of the OpenAPI document, for a gateway in another process.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     routes::openapi()
 }
 
-/// The labels service over the published data of `store`.
-pub fn service(store: Arc<Store>) -> Service {
-    let catalogue = catalogue::Catalogue::new(store);
+/// The service's routes.
+pub fn service(labels: Labels) -> Service {
     Service {
         name: "labels",
-        routes: Arc::new(move |config| routes::mount(config, &catalogue)),
+        routes: Arc::new(move |config| routes::mount(config, &labels)),
         openapi: routes::openapi(),
     }
+}
+
+/// Shows the other services what was kept but not shown to them, because a process ended in between or the
+/// storage was away. To be called now and then.
+pub async fn show_pending(labels: &Labels) -> Result<(), impl std::error::Error + Send + Sync + use<>> {
+    operations::catalogue::show_pending(labels).await as Result<(), Error>
 }

@@ -136,7 +136,9 @@ impl Batch {
                 worker.universes.forget(universes.len());
                 for (number, rule) in group.rules.iter().enumerate() {
                     let Worker { scratch, pool, conditions, universes: filled } = &mut *worker;
-                    let universe = filled.get(rule.universe, |out| universes[rule.universe].block(key, out));
+                    let universe = filled.get(rule.universe, |out| {
+                        universes[rule.universe].block(key, (&mut *scratch, &mut *pool), out);
+                    });
                     members.copy_from(universe);
                     let mut leaves = Leaves::Shared { opened: &opened, shared: conditions, key, scratch };
                     narrow(&rule.root, &mut leaves, pool, &mut members);

@@ -1,9 +1,11 @@
 //! What rules are checked against: the names and days that a snapshot publishes.
 
+use std::collections::BTreeSet;
+
 use muster_days::Ds;
 use muster_profile_store::Snapshot;
-use muster_rules::crowds::{self, Crowd};
-use muster_rules::{Catalogue, CohortInfo, EventInfo, LabelInfo};
+use muster_rules::crowds::{self, Counted, Crowd};
+use muster_rules::{Caps, Catalogue, CohortInfo, EventInfo, LabelInfo};
 
 /// Beyond this many values a dictionary is not searched for the sake of a warning.
 const SEARCHED_VALUES: u32 = 200_000;
@@ -11,16 +13,36 @@ const SEARCHED_VALUES: u32 = 200_000;
 pub struct SnapshotCatalogue<'a>(pub &'a Snapshot);
 
 impl SnapshotCatalogue<'_> {
+    /// A label that the app has declared is known before anything is published of it.
     fn label(&self, id: i64) -> Option<LabelInfo> {
-        let entry = self.0.manifest().labels.get(&id)?;
-        Some(LabelInfo { id, name: entry.name.clone(), published: entry.days.keys().copied().collect() })
+        let (entry, card) = (self.0.manifest().labels.get(&id), self.0.catalogue().labels.get(&id));
+        let declared = || card.and_then(|card| card.name.as_ref());
+        let name = entry.map(|entry| &entry.name).or_else(declared)?.clone();
+        let published = entry.map(|entry| entry.days.keys().copied().collect()).unwrap_or_default();
+        Some(LabelInfo { id, name, published, retired: card.is_some_and(|card| card.retired) })
+    }
+
+    /// Code and name of the label's tags, those first that are published.
+    fn tags(&self, label: i64) -> impl Iterator<Item = (i64, &str)> {
+        let published = self.0.manifest().labels.get(&label).map(|entry| &entry.tags);
+        let declared = self.0.catalogue().labels.get(&label).into_iter().flat_map(|card| &card.tags);
+        let declared =
+            declared.filter(move |(code, _)| !published.is_some_and(|tags| tags.contains_key(code)));
+        let declared = declared.filter_map(|(code, card)| Some((*code, card.name.as_deref()?)));
+        published.into_iter().flatten().map(|(code, name)| (*code, name.as_str())).chain(declared)
     }
 }
 
 impl Catalogue for SnapshotCatalogue<'_> {
     fn label_by_name(&self, name: &str) -> Option<LabelInfo> {
-        let labels = &self.0.manifest().labels;
-        self.label(*labels.iter().find(|(_, entry)| entry.name == name)?.0)
+        let published = self.0.manifest().labels.iter().find(|(_, entry)| entry.name == name);
+        let declared = || {
+            let mut labels = self.0.catalogue().labels.iter();
+            labels.find(|(_, card)| card.name.as_deref() == Some(name)).map(|(id, _)| *id)
+        };
+        // A published label may have another name than the one it was declared with.
+        let found = self.label(published.map(|(id, _)| *id).or_else(declared)?)?;
+        (found.name == name).then_some(found)
     }
 
     fn label_by_id(&self, id: i64) -> Option<LabelInfo> {
@@ -28,21 +50,24 @@ impl Catalogue for SnapshotCatalogue<'_> {
     }
 
     fn label_names(&self) -> Vec<String> {
-        self.0.manifest().labels.values().map(|entry| entry.name.clone()).collect()
+        let ids: BTreeSet<i64> =
+            self.0.manifest().labels.keys().chain(self.0.catalogue().labels.keys()).copied().collect();
+        ids.into_iter().filter_map(|id| Some(self.label(id)?.name)).collect()
     }
 
     fn tag_codes(&self, label: i64, name: &str) -> Vec<i64> {
-        let tags = self.0.manifest().labels.get(&label).into_iter().flat_map(|entry| &entry.tags);
-        tags.filter(|(_, known)| *known == name).map(|(code, _)| *code).collect()
+        self.tags(label).filter(|(_, known)| *known == name).map(|(code, _)| code).collect()
     }
 
     fn has_tag(&self, label: i64, code: i64) -> bool {
-        self.0.manifest().labels.get(&label).is_some_and(|entry| entry.tags.contains_key(&code))
+        let published = self.0.manifest().labels.get(&label);
+        let declared = self.0.catalogue().labels.get(&label);
+        published.is_some_and(|entry| entry.tags.contains_key(&code))
+            || declared.is_some_and(|card| card.tags.contains_key(&code))
     }
 
     fn tag_names(&self, label: i64) -> Vec<String> {
-        let entry = self.0.manifest().labels.get(&label);
-        entry.map(|entry| entry.tags.values().cloned().collect()).unwrap_or_default()
+        self.tags(label).map(|(_, name)| name.to_owned()).collect()
     }
 
     fn event(&self, name: &str) -> Option<EventInfo> {
@@ -83,11 +108,22 @@ impl Catalogue for SnapshotCatalogue<'_> {
     }
 
     fn crowd(&self, name: &str) -> Option<Crowd> {
-        crowds::predefined(name, &self.event_names())
+        let events = self.0.manifest().events.keys().map(|event| {
+            let card = self.0.catalogue().events.get(event);
+            Counted::new(event, card.and_then(|card| card.active), card.and_then(|card| card.trade))
+        });
+        let defined = || {
+            let card = self.0.catalogue().base_crowds.get(name)?;
+            // It was read when it was kept, with the same caps or narrower ones.
+            let rule = muster_rules::from_value(&card.rule, &Caps::default()).ok()?;
+            Some(Crowd::Defined { rule, retired: card.retired })
+        };
+        crowds::predefined(name, events).or_else(defined)
     }
 
     fn crowd_names(&self) -> Vec<String> {
-        crowds::PREDEFINED.iter().map(|(name, _)| (*name).to_owned()).collect()
+        let predefined = crowds::PREDEFINED.iter().map(|(name, _)| (*name).to_owned());
+        predefined.chain(self.0.catalogue().base_crowds.keys().cloned()).collect()
     }
 
     fn newest(&self) -> Option<Ds> {

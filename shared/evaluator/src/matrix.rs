@@ -11,6 +11,8 @@ use muster_profile_store::{EventPart, LabelPart, Snapshot, StoreError};
 use muster_rules::Universe;
 
 use crate::run::{Control, EvaluationError, each_bucket};
+use crate::scratch::{Pool, Scratch};
+use crate::universe::{self, BoundUniverse};
 
 /// Crowds and labels bound to the parts of one snapshot that they read.
 pub struct Matrix {
@@ -18,6 +20,8 @@ pub struct Matrix {
     /// Per crowd: whether it is every user.
     everyone: Vec<bool>,
     groups: Vec<Group>,
+    /// Crowds that a rule defines, by number.
+    defined: Vec<(usize, BoundUniverse)>,
     labels: Vec<Arc<LabelPart>>,
 }
 
@@ -51,12 +55,15 @@ struct Worker {
     crowds: Vec<Box<Block>>,
     /// Users of the block, by crowd.
     sizes: Vec<u32>,
+    scratch: Scratch,
+    pool: Pool,
 }
 
 /// The views of one bucket.
 struct Bucket<'a> {
     users: u32,
     groups: Vec<Vec<BitmapView<'a>>>,
+    defined: Vec<universe::Opened<'a>>,
     labels: Vec<OpenedLabel<'a>>,
 }
 
@@ -74,8 +81,16 @@ impl Matrix {
         snapshot: Arc<Snapshot>,
     ) -> Result<Matrix, StoreError> {
         let mut wanted: BTreeMap<(&str, Ds), Vec<usize>> = BTreeMap::new();
+        let mut defined = Vec::new();
         for (number, crowd) in crowds.iter().enumerate() {
-            let Universe::Crowd { events, .. } = crowd else { continue };
+            let events = match crowd {
+                Universe::All => continue,
+                Universe::Defined { .. } => {
+                    defined.push((number, BoundUniverse::bind(crowd, &snapshot)?));
+                    continue;
+                }
+                Universe::Crowd { events, .. } => events,
+            };
             for (event, days) in events {
                 days.iter().for_each(|&ds| wanted.entry((event, ds)).or_default().push(number));
             }
@@ -87,6 +102,7 @@ impl Matrix {
         Ok(Matrix {
             everyone: crowds.iter().map(|crowd| *crowd == Universe::All).collect(),
             groups: groups.into_iter().map(|(crowds, parts)| Group { crowds, parts }).collect(),
+            defined,
             labels,
             snapshot,
         })
@@ -97,6 +113,8 @@ impl Matrix {
             union: Block::boxed(),
             crowds: self.everyone.iter().map(|_| Block::boxed()).collect(),
             sizes: vec![0; self.everyone.len()],
+            scratch: Scratch::default(),
+            pool: Pool::default(),
         };
         let buckets = each_bucket(&self.snapshot, control, worker, |bucket, worker| {
             let bucket = self.open(bucket)?;
@@ -141,7 +159,9 @@ impl Matrix {
             let active = group.parts.iter().filter_map(|part| part.active(bucket).transpose());
             groups.push(active.collect::<Result<_, _>>()?);
         }
-        Ok(Bucket { users: self.snapshot.directory().users_in(bucket), groups, labels })
+        let users = self.snapshot.directory().users_in(bucket);
+        let defined = self.defined.iter().map(|(_, universe)| universe.open(bucket, users));
+        Ok(Bucket { users, groups, defined: defined.collect::<Result<_, _>>()?, labels })
     }
 
     fn count_block(&self, bucket: &Bucket<'_>, key: u16, worker: &mut Worker, counts: &mut MatrixCounts) {
@@ -164,10 +184,14 @@ impl Matrix {
             worker.union.set_union(views, key);
             group.crowds.iter().for_each(|&crowd| worker.crowds[crowd].or(&worker.union));
         }
+        let Worker { crowds, scratch, pool, .. } = worker;
+        for ((crowd, _), universe) in self.defined.iter().zip(&bucket.defined) {
+            universe.block(key, (&mut *scratch, &mut *pool), &mut crowds[*crowd]);
+        }
     }
 
     fn count_label(&self, label: &OpenedLabel<'_>, key: u16, worker: &mut Worker, counts: &mut LabelCounts) {
-        let Worker { union, crowds, sizes } = worker;
+        let Worker { union, crowds, sizes, .. } = worker;
         for (&place, view) in label.places.iter().zip(&label.views) {
             let Some(container) = view.container(key) else { continue };
             for (crowd, block) in crowds.iter().enumerate().filter(|(crowd, _)| sizes[*crowd] > 0) {

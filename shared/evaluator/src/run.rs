@@ -118,7 +118,7 @@ impl Bound {
             let mut block = worker.pool.take();
             let mut users = 0;
             for key in 0..universe.blocks() {
-                universe.block(key as u16, &mut block);
+                universe.block(key as u16, (&mut worker.scratch, &mut worker.pool), &mut block);
                 users += u64::from(block.count());
             }
             worker.pool.put(block);
@@ -136,7 +136,7 @@ impl Bound {
 
     fn count_block(&self, bucket: &Bucket<'_>, key: u16, worker: &mut Worker, counts: &mut Counts) {
         let mut members = worker.pool.take();
-        bucket.universe.block(key, &mut members);
+        bucket.universe.block(key, (&mut worker.scratch, &mut worker.pool), &mut members);
         let users = members.count();
         if users > 0 {
             counts.universe += u64::from(users);
@@ -168,7 +168,7 @@ impl Bound {
                 return Err(EvaluationError::Stopped);
             }
             let key = key as u16;
-            bucket.universe.block(key, &mut members);
+            bucket.universe.block(key, (&mut worker.scratch, &mut worker.pool), &mut members);
             let mut leaves = Leaves::Lazy { opened: &bucket.operators, key, scratch: &mut worker.scratch };
             narrow(&self.ordered, &mut leaves, &mut worker.pool, &mut members);
             if !members.is_empty() {

@@ -126,7 +126,7 @@ impl Bound {
     fn estimated(&self, seen: &Counts, sample: Sample, evaluated: f64) -> Sampled {
         let (universe, universe_interval) = match self.universe {
             BoundUniverse::All => (sample.of, None),
-            BoundUniverse::Crowd(_) => (sample.estimate(seen.universe), Some(sample.interval(seen.universe))),
+            _ => (sample.estimate(seen.universe), Some(sample.interval(seen.universe))),
         };
         let leaves = seen.leaves.iter().map(|hits| sample.estimate(*hits)).collect();
         Sampled {

@@ -1,4 +1,5 @@
-//! The universe a rule counts in: every user, or those active in a crowd's window.
+//! The universe a rule counts in: every user, those active in a crowd's window, or those who satisfy the
+//! rule of a base crowd of the app's own.
 
 use std::sync::Arc;
 
@@ -6,21 +7,40 @@ use muster_bitmaps::{BitmapView, Block};
 use muster_profile_store::{EventPart, Place, Snapshot, StoreError};
 use muster_rules::Universe;
 
+use crate::bound::Bound;
+use crate::operators::{self, Operator};
+use crate::scratch::{Pool, Scratch};
+use crate::tree::{Leaves, narrow};
+
 pub(crate) enum BoundUniverse {
     All,
     /// A row in any of these parts makes a member.
     Crowd(Vec<Arc<EventPart>>),
+    Defined(Box<Bound>),
 }
 
+/// The views of one bucket.
 pub(crate) struct Opened<'a> {
     users: u32,
-    /// None: every user.
-    active: Option<Vec<BitmapView<'a>>>,
+    who: Who<'a>,
+}
+
+enum Who<'a> {
+    Everyone,
+    Active(Vec<BitmapView<'a>>),
+    Defined { bound: &'a Bound, within: Box<Opened<'a>>, operators: Vec<operators::Opened<'a>> },
 }
 
 impl BoundUniverse {
-    pub fn bind(universe: &Universe, snapshot: &Snapshot) -> Result<BoundUniverse, StoreError> {
-        let Universe::Crowd { events, .. } = universe else { return Ok(BoundUniverse::All) };
+    pub fn bind(universe: &Universe, snapshot: &Arc<Snapshot>) -> Result<BoundUniverse, StoreError> {
+        let events = match universe {
+            Universe::All => return Ok(BoundUniverse::All),
+            Universe::Defined { plan, .. } => {
+                let bound = Bound::new((**plan).clone(), snapshot.clone())?;
+                return Ok(BoundUniverse::Defined(Box::new(bound)));
+            }
+            Universe::Crowd { events, .. } => events,
+        };
         let mut parts = Vec::new();
         for (event, days) in events {
             for &ds in days {
@@ -32,22 +52,34 @@ impl BoundUniverse {
 
     /// `users`: how many ordinals the bucket has.
     pub fn open(&self, bucket: u32, users: u32) -> Result<Opened<'_>, StoreError> {
-        let BoundUniverse::Crowd(parts) = self else { return Ok(Opened { users, active: None }) };
-        let mut active = Vec::with_capacity(parts.len());
-        for part in parts {
-            active.extend(part.active(bucket)?);
-        }
-        Ok(Opened { users, active: Some(active) })
+        let who = match self {
+            BoundUniverse::All => Who::Everyone,
+            BoundUniverse::Crowd(parts) => {
+                let active = parts.iter().filter_map(|part| part.active(bucket).transpose());
+                Who::Active(active.collect::<Result<_, _>>()?)
+            }
+            BoundUniverse::Defined(bound) => {
+                let within = Box::new(bound.universe.open(bucket, users)?);
+                let operators = bound.operators.iter().map(|operator: &Operator| operator.open(bucket));
+                Who::Defined { bound, within, operators: operators.collect::<Result<_, _>>()? }
+            }
+        };
+        Ok(Opened { users, who })
     }
 
     pub fn contains(&self, place: Place) -> Result<bool, StoreError> {
-        let BoundUniverse::Crowd(parts) = self else { return Ok(true) };
-        for part in parts {
-            if part.active(place.bucket)?.is_some_and(|users| users.contains(place.ordinal)) {
-                return Ok(true);
+        match self {
+            BoundUniverse::All => Ok(true),
+            BoundUniverse::Defined(bound) => Ok(bound.explain(place)?.holds),
+            BoundUniverse::Crowd(parts) => {
+                for part in parts {
+                    if part.active(place.bucket)?.is_some_and(|users| users.contains(place.ordinal)) {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
             }
         }
-        Ok(false)
     }
 }
 
@@ -57,10 +89,15 @@ impl Opened<'_> {
         self.users.div_ceil(Block::BITS)
     }
 
-    pub fn block(&self, key: u16, out: &mut Block) {
-        match &self.active {
-            None => out.set_prefix(self.users.saturating_sub(u32::from(key) << 16).min(Block::BITS)),
-            Some(active) => out.set_union(active, key),
+    pub fn block(&self, key: u16, (scratch, pool): (&mut Scratch, &mut Pool), out: &mut Block) {
+        match &self.who {
+            Who::Everyone => out.set_prefix(self.users.saturating_sub(u32::from(key) << 16).min(Block::BITS)),
+            Who::Active(active) => out.set_union(active, key),
+            Who::Defined { bound, within, operators } => {
+                within.block(key, (scratch, pool), out);
+                let mut leaves = Leaves::Lazy { opened: operators, key, scratch };
+                narrow(&bound.ordered, &mut leaves, pool, out);
+            }
         }
     }
 }

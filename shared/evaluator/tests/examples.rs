@@ -124,6 +124,24 @@ fn labels() {
 }
 
 #[test]
+fn base_crowds_of_the_apps_own() {
+    let mut app = shop();
+    let rule = r#"{"universe": "active_7d", "where": {"event": "visit", "last_days": 7, "pv": {"gte": 1}}}"#;
+    app.define("visitors", parse(rule.as_bytes(), &Caps::default()).unwrap());
+    let own = |app: &App, condition: &str, expected: &str| check(app, "visitors", None, condition, expected);
+    own(&app, r#"{"label": "gender", "set": true}"#, "ann bob");
+    own(&app, r#"{"not": {"label": "gender", "in": ["male"]}}"#, "ann dan");
+    // It moves with the day that is looked from.
+    check(&app, "visitors", Some(20261031), r#"{"all": []}"#, "ann dan");
+    // What counts as active is the app's to say.
+    check(&app, "active_7d", Some(20261101), r#"{"all": []}"#, "ann bob cat dan");
+    app.count_as("visit", Some(false), Some(true));
+    check(&app, "active_7d", Some(20261101), r#"{"all": []}"#, "bob");
+    check(&app, "trade_1d", Some(20261101), r#"{"all": []}"#, "ann bob cat");
+    check(&app, "visitors", Some(20261101), r#"{"all": []}"#, "bob");
+}
+
+#[test]
 fn weights() {
     let app = shop();
     let check = |condition: &str, expected: &str| check(&app, "all", Some(20261030), condition, expected);

@@ -22,10 +22,11 @@ use object_store::{
 use tokio::runtime::Runtime;
 use ulid::Ulid;
 
+use crate::document::Document;
 use crate::error::{AtPath, Result, StoreError};
 
-/// A manifest that was read is taken for the newest for so long: an estimate pays no round trip.
-const MANIFEST_KNOWN: Duration = Duration::from_secs(1);
+/// A document that was read is taken for the newest for so long: an estimate pays no round trip.
+const DOCUMENT_KNOWN: Duration = Duration::from_secs(1);
 /// What no manifest names is removed once it is older than this: until then its publication may still end.
 const STRAY_AFTER: Duration = Duration::from_secs(3600);
 /// A file of this size or more goes over in parts.
@@ -54,17 +55,18 @@ pub(crate) struct Bucket {
     store: Arc<AmazonS3>,
     prefix: String,
     runtime: Runtime,
-    manifests: Mutex<HashMap<String, Known>>,
+    /// By app.
+    documents: Mutex<HashMap<(String, Document), Known>>,
 }
 
-/// A manifest as it was read a moment ago; None when there was none.
+/// A document as it was read a moment ago; None when there was none.
 #[derive(Clone)]
 struct Known {
     at: Instant,
     content: Option<Versioned>,
 }
 
-/// The bytes of a manifest and the version to replace it by.
+/// The bytes of a document and the version to replace it by.
 #[derive(Clone)]
 pub(crate) struct Versioned {
     pub bytes: Arc<[u8]>,
@@ -100,7 +102,7 @@ impl Bucket {
             .build()
             .at(Path::new(&at.url))?;
         let prefix = prefix.trim_end_matches('/').to_owned();
-        Ok(Bucket { store: Arc::new(store), prefix, runtime, manifests: Mutex::default() })
+        Ok(Bucket { store: Arc::new(store), prefix, runtime, documents: Mutex::default() })
     }
 
     fn key(&self, app: &str, file: &str) -> Key {
@@ -126,13 +128,13 @@ impl Bucket {
         })
     }
 
-    /// The app's manifest, as it was at most a second ago, or as it is when `now` is asked for.
-    pub fn manifest(&self, app: &str, now: bool) -> Result<Option<Versioned>> {
-        let known = self.known().get(app).cloned();
-        if let Some(known) = known.as_ref().filter(|known| !now && known.at.elapsed() < MANIFEST_KNOWN) {
+    /// A document of the app, as it was at most a second ago, or as it is when `now` is asked for.
+    pub fn document(&self, app: &str, document: Document, now: bool) -> Result<Option<Versioned>> {
+        let known = self.known().get(&(app.to_owned(), document)).cloned();
+        if let Some(known) = known.as_ref().filter(|known| !now && known.at.elapsed() < DOCUMENT_KNOWN) {
             return Ok(known.content.clone());
         }
-        let key = self.key(app, "manifest");
+        let key = self.key(app, document.name());
         let etag = known.as_ref().and_then(|known| known.content.as_ref()?.etag.clone());
         let (store, wanted) = (self.store.clone(), key.clone());
         let got = self.wait(async move {
@@ -147,19 +149,20 @@ impl Bucket {
             Err(object_store::Error::NotFound { .. }) => None,
             Err(error) => return Err(away(Path::new(key.as_ref()), &error)),
         };
-        self.remember(app, content.clone());
+        self.remember(app, document, content.clone());
         Ok(content)
     }
 
-    /// Replaces the manifest that was read as `before`; [`StoreError::Conflict`] when another publisher was
+    /// Replaces the document that was read as `before`; [`StoreError::Conflict`] when another writer was
     /// faster.
-    pub fn replace_manifest(
+    pub fn replace(
         &self,
         app: &str,
+        document: Document,
         bytes: Vec<u8>,
         before: Option<&Versioned>,
     ) -> Result<Versioned> {
-        let key = self.key(app, "manifest");
+        let key = self.key(app, document.name());
         let mode = match before {
             Some(before) => PutMode::Update(UpdateVersion { e_tag: before.etag.clone(), version: None }),
             None => PutMode::Create,
@@ -169,11 +172,11 @@ impl Bucket {
         match self.wait(async move { store.put_opts(&wanted, payload, options).await }) {
             Ok(put) => {
                 let content = Versioned { bytes: bytes.into(), etag: put.e_tag };
-                self.remember(app, Some(content.clone()));
+                self.remember(app, document, Some(content.clone()));
                 Ok(content)
             }
             Err(object_store::Error::Precondition { .. } | object_store::Error::AlreadyExists { .. }) => {
-                self.known().remove(app);
+                self.known().remove(&(app.to_owned(), document));
                 Err(StoreError::Conflict { path: PathBuf::from(key.as_ref()) })
             }
             Err(error) => Err(away(Path::new(key.as_ref()), &error)),
@@ -256,12 +259,12 @@ impl Bucket {
         Ok(listed.common_prefixes.iter().filter_map(name).collect())
     }
 
-    fn remember(&self, app: &str, content: Option<Versioned>) {
-        self.known().insert(app.to_owned(), Known { at: Instant::now(), content });
+    fn remember(&self, app: &str, document: Document, content: Option<Versioned>) {
+        self.known().insert((app.to_owned(), document), Known { at: Instant::now(), content });
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<String, Known>> {
-        self.manifests.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<(String, Document), Known>> {
+        self.documents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

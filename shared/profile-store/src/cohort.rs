@@ -10,8 +10,8 @@ use muster_days::Ds;
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 
+use crate::document::sync_folder;
 use crate::error::{AtPath, Result, StoreError};
-use crate::manifest::sync_folder;
 use crate::sealed::{Kind, Sealed, Writer};
 use crate::shelf::Shelf;
 

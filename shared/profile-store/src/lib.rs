@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! <root>/apps/<app>/manifest          which files make up the app's data, replaced atomically
+//! <root>/apps/<app>/catalogue         what the app's team has said of them, replaced atomically
 //! <root>/apps/<app>/lock              held by whoever publishes
 //! <root>/apps/<app>/{users,label,event,values}-<ulid>.mst
 //! <root>/apps/<app>/cohorts/<id>.mst
@@ -16,6 +17,7 @@ mod bucket;
 mod cohort;
 mod dictionary;
 mod directory;
+mod document;
 mod enrolment;
 mod error;
 mod event_part;
@@ -39,6 +41,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use muster_catalogue::AppCatalogue;
 use muster_days::Ds;
 use roaring::RoaringBitmap;
 
@@ -61,14 +64,18 @@ pub use row_group::RowGroup;
 pub use snapshot::Snapshot;
 
 use bucket::Bucket;
+use document::Document;
 use error::AtPath;
 use shelf::{Shelf, Stamp};
+
+/// Of the manifest and of the catalogue.
+type Stamps = (Stamp, Option<Stamp>);
 
 /// The store under one folder. Cheap to share behind an `Arc`.
 pub struct Store {
     apps: PathBuf,
     bucket: Option<Arc<Bucket>>,
-    snapshots: Mutex<HashMap<String, (Stamp, Arc<Snapshot>)>>,
+    snapshots: Mutex<HashMap<String, (Stamps, Arc<Snapshot>)>>,
 }
 
 impl Store {
@@ -88,7 +95,7 @@ impl Store {
     /// Whether the storage can be reached.
     pub fn ping(&self) -> Result<()> {
         match &self.bucket {
-            Some(bucket) => bucket.manifest("", true).map(drop),
+            Some(bucket) => bucket.document("", Document::Manifest, true).map(drop),
             None => fs::read_dir(&self.apps).at(&self.apps).map(drop),
         }
     }
@@ -96,7 +103,8 @@ impl Store {
     /// The app's data as published now; None for an app that never had any.
     pub fn snapshot(&self, app: &str) -> Result<Option<Arc<Snapshot>>> {
         let shelf = self.shelf(app);
-        let Some(stamp) = shelf.stamp()? else { return Ok(None) };
+        let Some(data) = shelf.stamp(Document::Manifest)? else { return Ok(None) };
+        let stamp = (data, shelf.stamp(Document::Catalogue)?);
         let cached = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner).get(app).cloned();
         if let Some((seen, snapshot)) = &cached
             && *seen == stamp
@@ -109,7 +117,8 @@ impl Store {
         };
         shelf.tidy_copies(&manifest);
         let previous = cached.as_ref().map(|(_, snapshot)| &**snapshot);
-        let snapshot = Arc::new(Snapshot::new(shelf, manifest, previous)?);
+        let catalogue = shelf.catalogue()?;
+        let snapshot = Arc::new(Snapshot::new(shelf, manifest, catalogue, previous)?);
         let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
         snapshots.insert(app.to_owned(), (stamp, snapshot.clone()));
         Ok(Some(snapshot))
@@ -137,9 +146,43 @@ impl Store {
         Ok(apps)
     }
 
-    /// Begins a publication; blocks while another one of the same app is open, in any process.
+    /// Begins a publication; blocks while another one of the same app is open, in any process. The first
+    /// one settles the number of buckets, which the app's catalogue may name.
     pub fn publish(&self, app: &str) -> Result<Publication> {
-        Publication::begin(self.shelf(app), app, BUCKETS)
+        let buckets = self.buckets_to_be(app)?;
+        Publication::begin(self.shelf(app), app, buckets)
+    }
+
+    /// Hash buckets that the app has, or will have from its first publication on.
+    pub fn buckets(&self, app: &str) -> Result<u32> {
+        match self.shelf(app).manifest()? {
+            Some(manifest) => Ok(manifest.buckets),
+            None => self.buckets_to_be(app),
+        }
+    }
+
+    fn buckets_to_be(&self, app: &str) -> Result<u32> {
+        Ok(self.catalogue(app)?.settings.buckets.unwrap_or(BUCKETS))
+    }
+
+    /// What the app's team has said of its data: an empty document where that is nothing.
+    pub fn catalogue(&self, app: &str) -> Result<AppCatalogue> {
+        self.shelf(app).catalogue()
+    }
+
+    /// The app's data as published now with another catalogue in place of its own; without data it is the
+    /// catalogue alone.
+    pub fn snapshot_as(&self, app: &str, catalogue: AppCatalogue) -> Result<Snapshot> {
+        let shelf = self.shelf(app);
+        let previous = self.snapshot(app)?;
+        let buckets = catalogue.settings.buckets.unwrap_or(BUCKETS);
+        let manifest = shelf.manifest()?.unwrap_or_else(|| Manifest::new(app, buckets));
+        Snapshot::new(shelf, manifest, catalogue, previous.as_deref())
+    }
+
+    /// Shows a catalogue to every reader, unless a newer version is shown already.
+    pub fn show_catalogue(&self, app: &str, catalogue: &AppCatalogue) -> Result<()> {
+        self.shelf(app).replace_catalogue(catalogue)
     }
 
     /// Writes a cohort's members durably; `buckets[b]` holds their ordinals in bucket b.

@@ -1,18 +1,14 @@
 //! The manifest: which immutable files make up an app's data. It is replaced atomically, so that a
 //! reader sees a whole publication or none of it.
-//!
-//! File: 16 hex digits (xxh3 of the JSON), a newline, the JSON.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io::Write;
 use std::path::Path;
 
 use muster_days::Ds;
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_64;
 
-use crate::error::{AtPath, Result, StoreError};
+use crate::document;
+use crate::error::{Result, StoreError};
 
 /// 2: with week sums, whose files an older program would take for strays.
 pub const FORMAT: u32 = 2;
@@ -161,22 +157,17 @@ impl Manifest {
 
     /// `path` is for errors.
     pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Manifest> {
-        let damaged = |what: &str| StoreError::damaged(path, what);
-        let (sum, json) = bytes.split_at_checked(17).ok_or_else(|| damaged("too short"))?;
-        if sum != format!("{:016x}\n", xxh3_64(json)).as_bytes() {
-            return Err(damaged("checksum of the manifest"));
-        }
         #[derive(Deserialize)]
         struct Version {
             format: u32,
         }
-        let version: Version = serde_json::from_slice(json).map_err(|error| damaged(&error.to_string()))?;
+        let version: Version = document::parse(bytes, path)?;
         if version.format > FORMAT {
             return Err(StoreError::Newer { path: path.into(), found: version.format, known: FORMAT });
         }
-        let manifest: Manifest = serde_json::from_slice(json).map_err(|error| damaged(&error.to_string()))?;
+        let manifest: Manifest = document::parse(bytes, path)?;
         if !manifest.adds_up() {
-            return Err(damaged("the numbers of its users do not add up"));
+            return Err(StoreError::damaged(path, "the numbers of its users do not add up"));
         }
         Ok(manifest)
     }
@@ -198,29 +189,6 @@ impl Manifest {
                 })
         })
     }
-
-    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>> {
-        let json = serde_json::to_vec(self)
-            .map_err(|error| StoreError::Full(format!("manifest of {}: {error}", self.app)))?;
-        let mut bytes = format!("{:016x}\n", xxh3_64(&json)).into_bytes();
-        bytes.extend_from_slice(&json);
-        Ok(bytes)
-    }
-
-    /// Written aside, synced, renamed, and the folder synced: after this returns it is there to stay.
-    pub fn replace(&self, path: &Path) -> Result<()> {
-        let bytes = self.to_bytes()?;
-        let aside = path.with_extension("tmp");
-        let mut file = File::create(&aside).at(&aside)?;
-        file.write_all(&bytes).and_then(|()| file.sync_all()).at(&aside)?;
-        fs::rename(&aside, path).at(path)?;
-        sync_folder(path.parent().unwrap_or(Path::new(".")))
-    }
-}
-
-/// Makes renames inside the folder durable.
-pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
-    File::open(folder).and_then(|file| file.sync_all()).at(folder)
 }
 
 #[cfg(test)]
@@ -235,7 +203,7 @@ mod tests {
             count: count.to_vec(),
         });
         let manifest = Manifest { users: users.collect(), ..Manifest::new("shop", buckets) };
-        let bytes = manifest.to_bytes().unwrap();
+        let bytes = document::to_bytes(&manifest, Path::new("manifest")).unwrap();
         match Manifest::parse(&bytes, Path::new("manifest")) {
             Ok(read) => read == manifest,
             Err(error) => {

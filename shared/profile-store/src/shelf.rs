@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use muster_catalogue::AppCatalogue;
+
 use crate::bucket::{Bucket, Versioned};
+use crate::document::{self, Document};
 use crate::error::{AtPath, Result, StoreError};
 use crate::manifest::Manifest;
 use crate::sealed::{Sealed, sync_files};
@@ -15,7 +18,7 @@ use crate::sealed::{Sealed, sync_files};
 /// A local copy that the newest manifest does not name is kept this long for readers of an older one.
 const COPY_KEPT: Duration = Duration::from_secs(10 * 60);
 
-/// The first bytes of a manifest: the checksum of the rest.
+/// The first bytes of a document: the checksum of the rest.
 pub(crate) type Stamp = [u8; 16];
 
 #[derive(Clone)]
@@ -40,31 +43,31 @@ impl Shelf {
         &self.folder
     }
 
-    fn manifest_path(&self) -> PathBuf {
-        self.folder.join("manifest")
+    fn path(&self, document: Document) -> PathBuf {
+        self.folder.join(document.name())
     }
 
-    /// The manifest's bytes, of a bucket as they were at most a second ago.
-    pub fn manifest_bytes(&self) -> Result<Option<Arc<[u8]>>> {
+    /// The document's bytes, of a bucket as they were at most a second ago.
+    fn bytes(&self, document: Document) -> Result<Option<Arc<[u8]>>> {
         let Some(bucket) = &self.bucket else {
-            let path = self.manifest_path();
+            let path = self.path(document);
             return match fs::read(&path) {
                 Ok(bytes) => Ok(Some(bytes.into())),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
                 Err(error) => Err(error).at(&path),
             };
         };
-        Ok(bucket.manifest(&self.name, false)?.map(|content| content.bytes))
+        Ok(bucket.document(&self.name, document, false)?.map(|content| content.bytes))
     }
 
-    /// What tells one manifest from another.
-    pub fn stamp(&self) -> Result<Option<Stamp>> {
+    /// What tells one state of a document from another.
+    pub fn stamp(&self, document: Document) -> Result<Option<Stamp>> {
         let mut stamp = [0; 16];
         if self.bucket.is_some() {
-            let bytes = self.manifest_bytes()?;
+            let bytes = self.bytes(document)?;
             return Ok(bytes.and_then(|bytes| bytes.first_chunk().copied()));
         }
-        let path = self.manifest_path();
+        let path = self.path(document);
         match fs::File::open(&path).and_then(|mut file| file.read_exact(&mut stamp)) {
             Ok(()) => Ok(Some(stamp)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -73,28 +76,65 @@ impl Shelf {
     }
 
     pub fn manifest(&self) -> Result<Option<Manifest>> {
-        let bytes = self.manifest_bytes()?;
-        bytes.map(|bytes| Manifest::parse(&bytes, &self.manifest_path())).transpose()
+        let bytes = self.bytes(Document::Manifest)?;
+        bytes.map(|bytes| Manifest::parse(&bytes, &self.path(Document::Manifest))).transpose()
+    }
+
+    /// What the app's team has said of its data; an empty document where that is nothing.
+    pub fn catalogue(&self) -> Result<AppCatalogue> {
+        let bytes = self.bytes(Document::Catalogue)?;
+        let parsed = bytes.map(|bytes| document::parse(&bytes, &self.path(Document::Catalogue)));
+        Ok(parsed.transpose()?.unwrap_or_default())
+    }
+
+    /// Shows a catalogue, unless a newer one is shown already. After this returns it is there to stay.
+    pub fn replace_catalogue(&self, catalogue: &AppCatalogue) -> Result<()> {
+        fs::create_dir_all(&self.folder).at(&self.folder)?;
+        // Writers are few and quick; of those on other machines with a bucket, the slower one looks again.
+        let path = self.folder.join("catalogue.lock");
+        let lock = File::options().create(true).append(true).open(&path).at(&path)?;
+        lock.lock().at(&path)?;
+        let path = self.path(Document::Catalogue);
+        let Some(bucket) = &self.bucket else {
+            if self.catalogue()?.version < catalogue.version {
+                document::replace(&path, &document::to_bytes(catalogue, &path)?)?;
+            }
+            return Ok(());
+        };
+        loop {
+            let before = bucket.document(&self.name, Document::Catalogue, true)?;
+            let shown = before.as_ref().map(|it| document::parse::<AppCatalogue>(&it.bytes, &path));
+            if shown.transpose()?.is_some_and(|shown| shown.version >= catalogue.version) {
+                return Ok(());
+            }
+            let bytes = document::to_bytes(catalogue, &path)?;
+            match bucket.replace(&self.name, Document::Catalogue, bytes, before.as_ref()) {
+                Err(StoreError::Conflict { .. }) => {}
+                done => return done.map(drop),
+            }
+        }
     }
 
     /// The manifest as it is now, to be replaced.
     pub fn newest_manifest(&self) -> Result<(Option<Manifest>, Before)> {
         let Some(bucket) = &self.bucket else { return Ok((self.manifest()?, None)) };
-        let content = bucket.manifest(&self.name, true)?;
+        let content = bucket.document(&self.name, Document::Manifest, true)?;
         let manifest = content
             .as_ref()
-            .map(|content| Manifest::parse(&content.bytes, &self.manifest_path()))
+            .map(|content| Manifest::parse(&content.bytes, &self.path(Document::Manifest)))
             .transpose()?;
         Ok((manifest, content))
     }
 
     /// Shows a manifest. After this returns it is there to stay.
     pub fn replace_manifest(&self, manifest: &Manifest, before: &Before) -> Result<Before> {
+        let path = self.path(Document::Manifest);
+        let bytes = document::to_bytes(manifest, &path)?;
         let Some(bucket) = &self.bucket else {
-            manifest.replace(&self.manifest_path())?;
+            document::replace(&path, &bytes)?;
             return Ok(None);
         };
-        bucket.replace_manifest(&self.name, manifest.to_bytes()?, before.as_ref()).map(Some)
+        bucket.replace(&self.name, Document::Manifest, bytes, before.as_ref()).map(Some)
     }
 
     /// Makes files that were written into the folder durable.

@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use muster_catalogue::AppCatalogue;
 use muster_days::Ds;
 
 use crate::cohort::CohortFile;
@@ -29,13 +30,19 @@ enum Part {
 pub struct Snapshot {
     shelf: Shelf,
     manifest: Manifest,
+    catalogue: AppCatalogue,
     directory: Directory,
     parts: Mutex<HashMap<String, Part>>,
 }
 
 impl Snapshot {
     /// Parts that `previous` has open and this manifest still names are taken over.
-    pub(crate) fn new(shelf: Shelf, manifest: Manifest, previous: Option<&Snapshot>) -> Result<Snapshot> {
+    pub(crate) fn new(
+        shelf: Shelf,
+        manifest: Manifest,
+        catalogue: AppCatalogue,
+        previous: Option<&Snapshot>,
+    ) -> Result<Snapshot> {
         let mut parts = HashMap::new();
         if let Some(previous) = previous {
             let named: HashSet<&str> = manifest.files().collect();
@@ -56,7 +63,7 @@ impl Snapshot {
             users.push(UsersFile::new(sealed, entry.clone())?);
         }
         let directory = Directory::new(manifest.buckets, users);
-        Ok(Snapshot { shelf, manifest, directory, parts: Mutex::new(parts) })
+        Ok(Snapshot { shelf, manifest, catalogue, directory, parts: Mutex::new(parts) })
     }
 
     pub fn app(&self) -> &str {
@@ -66,6 +73,11 @@ impl Snapshot {
     /// What is published: labels, tags, events, dimensions and their days.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// What the app's team has said of it.
+    pub fn catalogue(&self) -> &AppCatalogue {
+        &self.catalogue
     }
 
     pub fn directory(&self) -> &Directory {

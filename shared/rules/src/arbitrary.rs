@@ -39,7 +39,11 @@ impl Arbitrary<'_> {
 
     fn any_rule(&mut self) -> Rule {
         let universe = match self.below(3) {
-            0 => self.pick(&PREDEFINED).0,
+            0 => {
+                let own = self.words.crowds.keys().map(String::as_str);
+                let known: Vec<&str> = PREDEFINED.iter().map(|(name, _)| *name).chain(own).collect();
+                *self.pick(&known)
+            }
             _ => EVERYONE,
         };
         let as_of = (self.below(3) == 0).then(|| self.day());

@@ -45,6 +45,8 @@ pub struct LabelInfo {
     pub name: String,
     /// Days the label is published for.
     pub published: Vec<Ds>,
+    /// No longer to be used: a rule that names it is warned.
+    pub retired: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -32,12 +32,15 @@ pub struct Checked {
 /// same rule and catalogue always give the same plan.
 pub fn check(rule: &Rule, catalogue: &dyn Catalogue, caps: &Caps) -> Result<Checked, Vec<Problem>> {
     let mut names = Names { catalogue, problems: Problems::default() };
-    let universe = crowds::resolve(&mut names, &rule.universe);
+    let crowd = catalogue.crowd(&rule.universe);
+    let universe = crowds::resolve(&mut names, &rule.universe, crowd.as_ref());
     let mut parts = Vec::new();
     let root = names.resolve(&rule.root, &At::root().key("where"), &mut parts);
     let universe = names.problems.finish(universe)?;
 
-    let Some(as_of) = rule.as_of.or_else(|| newest(&universe, &parts)).or_else(|| catalogue.newest()) else {
+    let Some(as_of) =
+        rule.as_of.or_else(|| newest_of(&parts).max(universe.newest())).or_else(|| catalogue.newest())
+    else {
         let detail =
             "the app has published nothing yet, so there is no day to look from: import data or give `as_of`";
         return refused(codes::NO_DATA, detail);
@@ -55,20 +58,19 @@ pub fn check(rule: &Rule, catalogue: &dyn Catalogue, caps: &Caps) -> Result<Chec
     problems.finish(Some(Checked { plan, warnings, freshness }))
 }
 
-/// The newest day that any part of the rule is published for.
-fn newest(universe: &crowds::Resolved, parts: &[Part]) -> Option<Ds> {
-    let of_parts = parts.iter().filter_map(|part| match &part.kind {
+/// The newest day that any of the parts is published for.
+pub(crate) fn newest_of(parts: &[Part]) -> Option<Ds> {
+    let newest = parts.iter().filter_map(|part| match &part.kind {
         Kind::Label(label) => label.info.published.last().copied(),
         Kind::Event(event) => event.info.published.last().copied(),
         Kind::Cohort(cohort) => Some(cohort.info.ds),
     });
-    let of_universe = universe.published().filter_map(|days| days.last().copied());
-    of_parts.chain(of_universe).max()
+    newest.max()
 }
 
 /// A condition whose names are known, before the rule has a day.
-struct Part<'r> {
-    pointer: String,
+pub(crate) struct Part<'r> {
+    pub pointer: String,
     kind: Kind<'r>,
 }
 
@@ -79,7 +81,7 @@ enum Kind<'r> {
 }
 
 impl Part<'_> {
-    fn date(self, dating: &mut Dating) -> Leaf {
+    pub fn date(self, dating: &mut Dating) -> Leaf {
         let test: Test = match self.kind {
             Kind::Label(label) => label.date(&self.pointer, dating),
             Kind::Event(event) => event.date(&self.pointer, dating),
@@ -98,7 +100,7 @@ pub(crate) struct Names<'c> {
 impl Names<'_> {
     /// The tree over numbered leaves. A condition with a problem leaves an empty group in its place: the
     /// tree is thrown away then.
-    fn resolve<'r>(&mut self, condition: &'r Condition, at: &At, parts: &mut Vec<Part<'r>>) -> Node {
+    pub fn resolve<'r>(&mut self, condition: &'r Condition, at: &At, parts: &mut Vec<Part<'r>>) -> Node {
         let kind = match condition {
             Condition::All(items) => return Node::All(self.resolve_list(items, &at.key("all"), parts)),
             Condition::Any(items) => return Node::Any(self.resolve_list(items, &at.key("any"), parts)),

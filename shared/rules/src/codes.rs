@@ -43,6 +43,7 @@ codes! { PROBLEMS:
     UNKNOWN_MEASURE = "unknown_measure",
     UNKNOWN_COHORT = "unknown_cohort",
     NO_DATA = "no_data",
+    CROWD_IN_CROWD = "crowd_in_crowd",
 }
 
 codes! { WARNINGS:
@@ -52,5 +53,6 @@ codes! { WARNINGS:
     WINDOW_AFTER_AS_OF = "window_after_as_of",
     COHORT_AFTER_AS_OF = "cohort_after_as_of",
     UNIVERSE_EMPTY = "universe_empty",
+    RETIRED = "retired",
     MORE_WARNINGS = "more_warnings",
 }

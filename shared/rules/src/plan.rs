@@ -22,6 +22,8 @@ pub enum Universe {
     All,
     /// Users with at least one row of any of these events on any of its (published, sorted) days.
     Crowd { name: String, events: Vec<(String, Vec<Ds>)> },
+    /// Users who satisfy the rule of a base crowd of the app's own.
+    Defined { name: String, plan: Box<Plan> },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -76,6 +76,19 @@ impl Problems {
         }
     }
 
+    pub fn count(&self) -> usize {
+        self.found.len()
+    }
+
+    /// Puts those after the first `count` at `at`: they are of text that the author of the rule did not
+    /// write, and `of` says which.
+    pub fn move_to(&mut self, count: usize, at: &At, of: &str) {
+        for problem in &mut self.found[count..] {
+            problem.detail = format!("{of}, {}: {}", problem.pointer, problem.detail);
+            problem.pointer = at.to_string();
+        }
+    }
+
     /// One more look-up would tell the caller nothing: stop early.
     pub fn full(&self) -> bool {
         self.found.len() >= MOST

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use muster_days::Ds;
 
 use crate::catalogue::{Catalogue, CohortInfo, EventInfo, LabelInfo};
-use crate::crowds::{self, Crowd};
+use crate::crowds::{self, Counted, Crowd};
 
 /// An app's names and published days, written down.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +14,8 @@ pub struct Vocabulary {
     pub events: Vec<EventWords>,
     /// Id → the day it was made for.
     pub cohorts: BTreeMap<String, Ds>,
+    /// Base crowds of the app's own, by name.
+    pub crowds: BTreeMap<String, Crowd>,
 }
 
 #[derive(Debug, Clone)]
@@ -48,7 +50,8 @@ impl Vocabulary {
 
 impl LabelWords {
     fn info(&self) -> LabelInfo {
-        LabelInfo { id: self.id, name: self.name.clone(), published: self.published.clone() }
+        let (name, published) = (self.name.clone(), self.published.clone());
+        LabelInfo { id: self.id, name, published, retired: false }
     }
 }
 
@@ -105,11 +108,13 @@ impl Catalogue for Vocabulary {
     }
 
     fn crowd(&self, name: &str) -> Option<Crowd> {
-        crowds::predefined(name, &self.event_names())
+        let events = self.events.iter().map(|event| Counted::new(&event.name, None, None));
+        crowds::predefined(name, events).or_else(|| self.crowds.get(name).cloned())
     }
 
     fn crowd_names(&self) -> Vec<String> {
-        crowds::PREDEFINED.iter().map(|(name, _)| (*name).to_owned()).collect()
+        let predefined = crowds::PREDEFINED.iter().map(|(name, _)| (*name).to_owned());
+        predefined.chain(self.crowds.keys().cloned()).collect()
     }
 
     fn newest(&self) -> Option<Ds> {

@@ -8,7 +8,7 @@ use muster_rules::{
     codes, parse,
 };
 use serde_json::json;
-use shop::{ds, shop};
+use shop::{crowd, ds, shop};
 
 fn checked(text: &str) -> Result<Checked, Vec<Problem>> {
     let rule = parse(text.as_bytes(), &Caps::default())?;
@@ -100,6 +100,24 @@ fn as_of_is_the_newest_day_of_any_part_and_nothing_later_is_seen() {
     let Universe::Crowd { name, events } = past.plan.universe else { panic!() };
     let order = ("order".to_owned(), days(&[20261025, 20261026, 20261027, 20261028]));
     assert_eq!((name.as_str(), events), ("trade_7d", vec![order]));
+}
+
+#[test]
+fn a_base_crowd_of_the_apps_own_is_its_rule_on_the_day_that_is_looked_from() {
+    let checked = plan(r#"{"universe": "vip", "where": {"label": "city_tier", "in": [5]}}"#);
+    assert_eq!(checked.plan.as_of.number(), 20261101);
+    let pointers: Vec<&str> = checked.freshness.iter().map(|part| part.pointer.as_str()).collect();
+    assert_eq!(pointers, ["/universe", "/universe", "/where"]);
+    let Universe::Defined { name, plan: own } = &checked.plan.universe else { panic!() };
+    assert_eq!((name.as_str(), own.as_of), ("vip", checked.plan.as_of));
+    assert!(matches!(&own.universe, Universe::Crowd { name, .. } if name == "active_7d"));
+    assert!(matches!(&own.leaves[0].test, Test::Tags { label: 10001, .. }));
+
+    let rule = parse(br#"{"universe": "nested", "where": {"all": []}}"#, &Caps::default()).unwrap();
+    let mut shop = shop();
+    shop.crowds.insert("nested".to_owned(), crowd(r#"{"universe": "vip", "where": {"all": []}}"#));
+    let problems = check(&rule, &shop, &Caps::default()).unwrap_err();
+    assert_eq!((problems[0].code, problems[0].pointer.as_str()), (codes::CROWD_IN_CROWD, "/universe"));
 }
 
 #[test]

@@ -16,13 +16,17 @@ pub(super) type Reason = Cow<'static, str>;
 /// The checks of one file; remembers the last day and app, which rarely change from row to row.
 pub(super) struct Checks<'a> {
     allowed: &'a (dyn Fn(&str) -> bool + Sync),
+    takes_label: &'a (dyn Fn(&str, i64) -> bool + Sync),
     last_ds: Option<([u8; 8], Ds)>,
     last_app: String,
+    /// Of the last app.
+    last_label: Option<i64>,
 }
 
 impl<'a> Checks<'a> {
     pub fn new(intake: &Intake<'a>) -> Checks<'a> {
-        Checks { allowed: intake.allowed, last_ds: None, last_app: String::new() }
+        let Intake { allowed, takes_label, .. } = *intake;
+        Checks { allowed, takes_label, last_ds: None, last_app: String::new(), last_label: None }
     }
 
     /// A day of the calendar, as eight digits.
@@ -48,9 +52,22 @@ impl<'a> Checks<'a> {
         if !(self.allowed)(text) {
             return Err(Cow::Borrowed("not an app that this import may write to"));
         }
+        self.last_label = None;
         self.last_app.clear();
         self.last_app.push_str(text);
         Ok(())
+    }
+
+    /// A label that the app takes, which was the last one checked.
+    pub fn label(&mut self, text: &str) -> Result<i64, Reason> {
+        let label = integer(text)?;
+        if self.last_label != Some(label) && !(self.takes_label)(&self.last_app, label) {
+            return Err(Cow::Borrowed(
+                "not a label of the app's catalogue that is in use, and the app refuses others",
+            ));
+        }
+        self.last_label = Some(label);
+        Ok(label)
     }
 }
 

@@ -114,7 +114,7 @@ fn label_row<'a>(
 
     let ds = checks.ds(ds).map_err(at("ds", ds))?;
     checks.app(app).map_err(at("app_id", app))?;
-    let label_id = checks::integer(label_id).map_err(at("label_id", label_id))?;
+    let label_id = checks.label(label_id).map_err(at("label_id", label_id))?;
     checks::name(label_name).map_err(at("label_name", label_name))?;
     checks::user(user).map_err(at("user_id", user))?;
     let tag_id = checks::integer(tag_id).map_err(at("tag_id", tag_id))?;

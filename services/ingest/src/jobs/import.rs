@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::build::{BuildError, Watch, build};
+use crate::catalogues::Catalogues;
 use crate::folder::ImportFolder;
 use crate::formats::{self, Counts, Format, Intake, Kind, ReadError, Source};
 use crate::instruments;
@@ -143,9 +144,11 @@ impl Import {
             self.run.progress(READING * consumed.load(Ordering::Relaxed) as f64 / bytes as f64);
             self.run.stopped()
         };
+        let catalogues = Catalogues::new(&self.store, &self.settings);
         let intake = Intake {
             allowed: &|app| payload.apps.as_ref().is_none_or(|apps| apps.contains(app)),
-            zone_of: &|app| self.settings.zone_of(app),
+            takes_label: &|app, label| catalogues.takes_label(app, label),
+            zone_of: &|app| catalogues.zone_of(app),
             stopped: &stopped,
             consumed: &consumed,
             scratch: &spill,
@@ -157,6 +160,7 @@ impl Import {
             Kind::Events => formats::read_events(&source, &intake, &mut staging),
         };
         let counts = counts.map_err(read_failed)?;
+        catalogues.finish().map_err(Failure::internal)?;
         Ok((counts, staging.finish().map_err(Failure::internal)?))
     }
 

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use muster_days::Ds;
-use muster_profile_store::{BUCKETS, Store, User};
+use muster_profile_store::{Store, User};
 
 use super::record::{put_behavior, put_label};
 use super::store::{Key, Segment};
@@ -35,7 +35,8 @@ pub struct Spare(Mutex<Vec<(Vec<u8>, Vec<Entry>)>>);
 
 pub struct PieceApp {
     pub app: String,
-    buckets: u32,
+    /// Over which its rows are spread.
+    pub buckets: u32,
 }
 
 /// A label with its name, or an event, on one day. A label that has two names in the piece is two parts
@@ -142,8 +143,7 @@ impl<'a> Piece<'a> {
         let number = match self.numbers.apps.get(app) {
             Some(&number) => number,
             None => {
-                let published = self.store.snapshot(app).map_err(store_failed)?;
-                let buckets = published.map_or(BUCKETS, |snapshot| snapshot.manifest().buckets);
+                let buckets = self.store.buckets(app).map_err(store_failed)?;
                 self.apps.push(PieceApp { app: app.to_owned(), buckets });
                 let number = self.apps.len() as u32 - 1;
                 self.numbers.apps.insert(app.to_owned(), number);

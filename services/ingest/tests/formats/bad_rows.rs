@@ -27,6 +27,11 @@ fn kinds() -> Vec<(Vec<u8>, &'static str, &'static str)> {
             "129 bytes long, at most 128 are accepted",
         ),
         text("20261101,shop,,gender,u,1,male,", "label_id", "empty"),
+        text(
+            "20261101,strict,1,gender,u,1,male,",
+            "label_id",
+            "not a label of the app's catalogue that is in use, and the app refuses others",
+        ),
         text("20261101,shop,1.0,gender,u,1,male,", "label_id", "not an integer"),
         text("20261101,shop,9223372036854775808,gender,u,1,male,", "label_id", range),
         text("20261101,shop,1,,u,1,male,", "label_name", "empty"),

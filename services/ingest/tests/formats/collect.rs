@@ -73,12 +73,13 @@ impl Collected {
     }
 }
 
-/// Reads a file; apps other than `forbidden` are allowed, `la` counts its days in Los Angeles.
+/// Reads a file; apps other than `forbidden` are allowed, `strict` takes one label, `la` counts its days in Los Angeles.
 pub fn read_file(kind: Kind, format: Format, path: &Path) -> Result<Collected, ReadError> {
     let consumed = AtomicU64::new(0);
     let scratch = tempfile::tempdir().unwrap();
     let intake = Intake {
         allowed: &|app| app != "forbidden",
+        takes_label: &|app, label| app != "strict" || label == 10001,
         zone_of: &|app| if app == "la" { Tz::America__Los_Angeles } else { Tz::UTC },
         stopped: &|| false,
         consumed: &consumed,
@@ -129,6 +130,7 @@ fn a_reader_stops_when_told() {
     let (consumed, asked) = (AtomicU64::new(0), AtomicU64::new(0));
     let intake = Intake {
         allowed: &|_| true,
+        takes_label: &|_, _| true,
         zone_of: &|_| Tz::UTC,
         stopped: &|| asked.fetch_add(1, Ordering::Relaxed) == 6,
         consumed: &consumed,

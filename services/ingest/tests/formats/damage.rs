@@ -89,6 +89,7 @@ fn a_declared_gzip_has_to_be_one() {
     let consumed = AtomicU64::new(0);
     let intake = Intake {
         allowed: &|_| true,
+        takes_label: &|_, _| true,
         zone_of: &|_| Tz::UTC,
         stopped: &|| false,
         consumed: &consumed,

@@ -7,8 +7,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::paging::Paging;
-use crate::catalogue::on_snapshot;
 use crate::error::{Error, Result};
+use crate::reading::on_snapshot;
 
 /// An app with published data.
 #[derive(Debug, Serialize, ToSchema)]

@@ -1,9 +1,11 @@
 //! The events of an app, and the event that a path means.
 
-use std::ops::Bound;
+use std::collections::{BTreeMap, BTreeSet};
 
+use muster_catalogue::{DisplayNames, EventCard};
 use muster_http::Page;
-use muster_profile_store::{EventEntry, Manifest};
+use muster_profile_store::{EventEntry, Manifest, Snapshot};
+use muster_rules::crowds::Counted;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -27,6 +29,16 @@ pub struct Event {
     /// When the newest day was published, in milliseconds since 1970.
     #[schema(required)]
     pub published_at: Option<i64>,
+    /// Whether it makes a user active, and so a member of `active_7d` and the like.
+    pub active: bool,
+    /// Whether it counts as trade, for `trade_7d` and the like.
+    pub trade: bool,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub display_names: DisplayNames,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -37,13 +49,20 @@ pub struct Dimension {
 }
 
 /// The events by name.
-pub fn list_events(manifest: &Manifest, paging: &Paging<String>) -> Page<Event> {
-    let start = paging.after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-    let events = manifest.events.range::<String, _>((start, Bound::Unbounded)).take(paging.fetch());
-    paging.page(events.map(|(name, entry)| describe(name, entry)).collect(), |event| event.name.clone())
+pub fn list_events(snapshot: &Snapshot, paging: &Paging<String>) -> Page<Event> {
+    let (published, declared) = (&snapshot.manifest().events, &snapshot.catalogue().events);
+    let names: BTreeSet<&String> = published.keys().chain(declared.keys()).collect();
+    let after = |name: &&String| paging.after.as_ref().is_none_or(|after| *name > after);
+    let names = names.into_iter().filter(after);
+    let none = EventEntry::default();
+    let describe = |name: &String| {
+        describe(name, published.get(name).unwrap_or(&none), declared.get(name).cloned().unwrap_or_default())
+    };
+    paging.page(names.take(paging.fetch()).map(describe).collect(), |event| event.name.clone())
 }
 
-fn describe(name: &str, entry: &EventEntry) -> Event {
+fn describe(name: &str, entry: &EventEntry, card: EventCard) -> Event {
+    let Counted { active, trade, .. } = Counted::new(name, card.active, card.trade);
     let newest = entry.days.values().next_back();
     let dimensions = entry.dimensions.iter();
     let mut measures = entry.measures.clone();
@@ -56,6 +75,11 @@ fn describe(name: &str, entry: &EventEntry) -> Event {
         pv: newest.map_or(0, |day| day.pv),
         published: Published::new(entry.days.keys().copied()),
         published_at: newest.map(|day| day.published_at),
+        active,
+        trade,
+        display_names: card.display_names,
+        owner: card.owner,
+        description: card.description,
     }
 }
 

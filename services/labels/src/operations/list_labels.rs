@@ -1,9 +1,13 @@
 //! The labels of an app, and the label that a path means.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
+use muster_catalogue::DisplayNames;
+use muster_evaluator::SnapshotCatalogue;
 use muster_http::Page;
-use muster_profile_store::{LabelEntry, Manifest};
+use muster_profile_store::Snapshot;
+use muster_rules::Catalogue;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -16,7 +20,7 @@ use crate::error::{Error, Result, What};
 pub struct Label {
     pub id: i64,
     pub name: String,
-    /// How many tags it has, over all days.
+    /// How many tags it has, over all days and in the catalogue.
     pub tags: usize,
     /// User-tag pairs on the newest day; a user with two tags counts twice.
     pub pairs: u64,
@@ -24,38 +28,68 @@ pub struct Label {
     /// When the newest day was published, in milliseconds since 1970.
     #[schema(required)]
     pub published_at: Option<i64>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub display_names: DisplayNames,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub retired: bool,
 }
 
-/// The labels by id.
-pub fn list_labels(manifest: &Manifest, paging: &Paging<i64>) -> Page<Label> {
+/// The labels by id, retired ones only when they are asked for.
+pub fn list_labels(snapshot: &Snapshot, retired: bool, paging: &Paging<i64>) -> Page<Label> {
+    let (published, declared) = (&snapshot.manifest().labels, &snapshot.catalogue().labels);
     let start = paging.after.map_or(Bound::Unbounded, Bound::Excluded);
-    let labels = manifest.labels.range((start, Bound::Unbounded)).take(paging.fetch());
-    paging.page(labels.map(|(&id, entry)| describe(id, entry)).collect(), |label| label.id)
+    let ids: BTreeSet<i64> = published.keys().chain(declared.keys()).copied().collect();
+    let is_retired = |id: &i64| declared.get(id).is_some_and(|card| card.retired);
+    let ids = ids.range((start, Bound::Unbounded)).filter(|id| retired || !is_retired(id));
+    let labels = ids.take(paging.fetch()).map(|&id| describe(snapshot, id)).collect();
+    paging.page(labels, |label| label.id)
 }
 
-fn describe(id: i64, entry: &LabelEntry) -> Label {
-    let newest = entry.days.values().next_back();
+fn describe(snapshot: &Snapshot, id: i64) -> Label {
+    let entry = snapshot.manifest().labels.get(&id);
+    let card = snapshot.catalogue().labels.get(&id).cloned().unwrap_or_default();
+    let days = entry.map(|entry| &entry.days);
+    let newest = days.and_then(|days| days.values().next_back());
+    let published = entry.into_iter().flat_map(|entry| entry.tags.keys());
+    let tags: BTreeSet<&i64> = published.chain(card.tags.keys()).collect();
     Label {
         id,
-        name: entry.name.clone(),
-        tags: entry.tags.len(),
+        name: name_of(snapshot, id),
+        tags: tags.len(),
         pairs: newest.map_or(0, |day| day.pairs),
-        published: Published::new(entry.days.keys().copied()),
+        published: Published::new(days.into_iter().flat_map(|days| days.keys().copied())),
         published_at: newest.map(|day| day.published_at),
+        display_names: card.display_names,
+        group: card.group,
+        owner: card.owner,
+        description: card.description,
+        retired: card.retired,
     }
 }
 
-/// The label that `given` names: by its id, else by its name.
-pub fn find_label<'a>(manifest: &'a Manifest, given: &str) -> Result<(i64, &'a LabelEntry)> {
+/// The name that rules use; the id where a label was declared without one.
+pub fn name_of(snapshot: &Snapshot, id: i64) -> String {
+    SnapshotCatalogue(snapshot).label_by_id(id).map_or_else(|| id.to_string(), |label| label.name)
+}
+
+/// The id of the label that `given` names: by its id, else by its name. It may be declared alone.
+pub fn find_label(snapshot: &Snapshot, given: &str) -> Result<i64> {
     if let Ok(id) = given.parse::<i64>()
-        && let Some(entry) = manifest.labels.get(&id)
+        && (snapshot.manifest().labels.contains_key(&id) || snapshot.catalogue().labels.contains_key(&id))
     {
-        return Ok((id, entry));
+        return Ok(id);
     }
-    let named = manifest.labels.iter().find(|(_, entry)| entry.name == given);
-    named.map(|(&id, entry)| (id, entry)).ok_or_else(|| Error::UnknownName {
+    let known = SnapshotCatalogue(snapshot);
+    let named = known.label_by_name(given).map(|label| label.id);
+    named.ok_or_else(|| Error::UnknownName {
         what: What::Label,
         given: given.to_owned(),
-        nearest: muster_rules::nearest(given, manifest.labels.values().map(|entry| &entry.name)),
+        nearest: muster_rules::nearest(given, known.label_names()),
     })
 }

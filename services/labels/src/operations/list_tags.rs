@@ -1,14 +1,16 @@
 //! The tags of a label on one day.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use muster_catalogue::DisplayNames;
 use muster_days::Ds;
 use muster_http::Page;
 use muster_profile_store::{LabelMeta, Snapshot, TagMeta};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::list_labels::find_label;
+use super::list_labels::{find_label, name_of};
 use super::matching::{How, Wanted, best};
 use super::paging::Paging;
 use crate::error::{Error, Result};
@@ -41,6 +43,10 @@ pub struct Tag {
     pub users: u64,
     /// Those of them whose pair has a weight.
     pub weighted: u64,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub display_names: DisplayNames,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub retired: bool,
     /// How it matches the `match` that was asked for.
     #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
     pub how: Option<How>,
@@ -57,19 +63,26 @@ pub struct TagQuery {
 
 /// The tags by id, or those that match, the best match first.
 pub fn list_tags(snapshot: &Snapshot, query: &TagQuery, paging: &Paging<i64>) -> Result<TagPage> {
-    let (id, entry) = find_label(snapshot.manifest(), &query.label)?;
-    let ds = query.ds.or(entry.days.keys().next_back().copied());
+    let id = find_label(snapshot, &query.label)?;
+    let name = name_of(snapshot, id);
+    let days = snapshot.manifest().labels.get(&id).map(|entry| &entry.days);
+    let ds = query.ds.or(days.and_then(|days| days.keys().next_back().copied()));
     let part = ds.map(|ds| snapshot.label(id, ds)).transpose()?.flatten();
     let Some(part) = part else {
-        let published = entry.days.keys().copied().collect();
-        return Err(Error::NotPublished { label: entry.name.clone(), ds, published });
+        let published = days.into_iter().flat_map(|days| days.keys().copied()).collect();
+        return Err(Error::NotPublished { label: name, ds, published });
     };
     let meta = part.meta();
     let page = match Wanted::new(query.matching.as_deref(), meta.tags.len())? {
         Some(wanted) => best_tags(meta, &wanted, paging)?,
         None => tags_by_id(meta, paging),
     };
-    let label = LabelName { id, name: entry.name.clone() };
+    let card = snapshot.catalogue().labels.get(&id);
+    let page = page.map(|tag| match card.and_then(|card| card.tags.get(&tag.id)) {
+        Some(card) => Tag { display_names: card.display_names.clone(), retired: card.retired, ..tag },
+        None => tag,
+    });
+    let label = LabelName { id, name };
     Ok(TagPage { label, ds: meta.ds, items: page.items, next: page.next })
 }
 
@@ -86,5 +99,6 @@ fn best_tags(meta: &LabelMeta, wanted: &Wanted, paging: &Paging<i64>) -> Result<
 }
 
 fn describe(id: i64, tag: &TagMeta, how: Option<How>) -> Tag {
-    Tag { id, name: tag.name.clone(), users: tag.users, weighted: tag.weighted, how }
+    let (display_names, retired) = (DisplayNames::new(), false);
+    Tag { id, name: tag.name.clone(), users: tag.users, weighted: tag.weighted, display_names, retired, how }
 }

@@ -1,5 +1,6 @@
 //! What the catalogue knows, one operation per file: each reads a snapshot and answers with what is sent.
 
+pub mod catalogue;
 pub mod list_apps;
 pub mod list_base_crowds;
 pub mod list_events;

@@ -4,7 +4,7 @@ use actix_web::web::{Data, Json, Path, Query};
 use muster_http::{Caller, Page, PageQuery, Problem, Role};
 
 use super::refused::{NoSuchApp, Refused};
-use crate::catalogue::Catalogue;
+use crate::Labels;
 use crate::operations::list_apps::{self as operation, App};
 use crate::operations::paging::Paging;
 
@@ -14,13 +14,13 @@ use crate::operations::paging::Paging;
     responses((status = 200, description = "A page of apps.", body = Page<App>), Refused)
 )]
 pub async fn list_apps(
-    catalogue: Data<Catalogue>,
+    labels: Data<Labels>,
     caller: Caller,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<App>>, Problem> {
     caller.require_role(Role::Read)?;
     let paging = Paging::from_query(&page)?;
-    let apps = catalogue.blocking(move |store| operation::list_apps(store, &caller.apps, &paging)).await?;
+    let apps = labels.blocking(move |store| operation::list_apps(store, &caller.apps, &paging)).await?;
     Ok(Json(apps))
 }
 
@@ -30,12 +30,8 @@ pub async fn list_apps(
     params(("app" = String, Path, description = "App id.")),
     responses((status = 200, description = "The app.", body = App), Refused, NoSuchApp)
 )]
-pub async fn get_app(
-    catalogue: Data<Catalogue>,
-    caller: Caller,
-    app: Path<String>,
-) -> Result<Json<App>, Problem> {
+pub async fn get_app(labels: Data<Labels>, caller: Caller, app: Path<String>) -> Result<Json<App>, Problem> {
     let app = app.into_inner();
-    let found = catalogue.read(&caller, app, |snapshot| Ok(operation::describe(snapshot))).await?;
+    let found = labels.read(&caller, app, |snapshot| Ok(operation::describe(snapshot))).await?;
     Ok(Json(found))
 }

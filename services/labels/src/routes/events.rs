@@ -7,7 +7,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::refused::{NoSuchApp, Refused};
-use crate::catalogue::Catalogue;
+use crate::Labels;
 use crate::operations::list_events::{self as operation, Event};
 use crate::operations::list_values::{self, DimensionValue, ValueQuery};
 use crate::operations::paging::Paging;
@@ -19,14 +19,14 @@ use crate::operations::paging::Paging;
     responses((status = 200, description = "A page of events.", body = Page<Event>), Refused, NoSuchApp)
 )]
 pub async fn list_events(
-    catalogue: Data<Catalogue>,
+    labels: Data<Labels>,
     caller: Caller,
     app: Path<String>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<Event>>, Problem> {
     let paging = Paging::from_query(&page)?;
-    let list = move |snapshot: &Snapshot| Ok(operation::list_events(snapshot.manifest(), &paging));
-    Ok(Json(catalogue.read(&caller, app.into_inner(), list).await?))
+    let list = move |snapshot: &Snapshot| Ok(operation::list_events(snapshot, &paging));
+    Ok(Json(labels.read(&caller, app.into_inner(), list).await?))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -56,7 +56,7 @@ pub struct ValueParams {
     )
 )]
 pub async fn list_values(
-    catalogue: Data<Catalogue>,
+    labels: Data<Labels>,
     caller: Caller,
     path: Path<(String, String, String)>,
     params: Query<ValueParams>,
@@ -66,5 +66,5 @@ pub async fn list_values(
     let matching = params.into_inner().matching;
     let (query, paging) = (ValueQuery { event, dimension, matching }, Paging::from_query(&page)?);
     let list = move |snapshot: &_| list_values::list_values(snapshot, &query, &paging);
-    Ok(Json(catalogue.read(&caller, app, list).await?))
+    Ok(Json(labels.read(&caller, app, list).await?))
 }

@@ -8,27 +8,37 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::refused::{NoSuchApp, Refused};
-use crate::catalogue::Catalogue;
+use crate::Labels;
 use crate::error::Error;
 use crate::operations::list_labels::{self as operation, Label};
 use crate::operations::list_tags::{self, TagPage, TagQuery};
 use crate::operations::paging::Paging;
 
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct RetiredParams {
+    /// `true`: those too that are retired.
+    #[param(required = false)]
+    #[serde(default)]
+    pub retired: bool,
+}
+
 /// The labels of an app, by id, with their published days.
 #[utoipa::path(
     get, path = "/v1/apps/{app}/labels", tag = "catalogue",
-    params(("app" = String, Path, description = "App id."), PageQuery),
+    params(("app" = String, Path, description = "App id."), RetiredParams, PageQuery),
     responses((status = 200, description = "A page of labels.", body = Page<Label>), Refused, NoSuchApp)
 )]
 pub async fn list_labels(
-    catalogue: Data<Catalogue>,
+    labels: Data<Labels>,
     caller: Caller,
     app: Path<String>,
+    params: Query<RetiredParams>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<Label>>, Problem> {
     let paging = Paging::from_query(&page)?;
-    let list = move |snapshot: &Snapshot| Ok(operation::list_labels(snapshot.manifest(), &paging));
-    Ok(Json(catalogue.read(&caller, app.into_inner(), list).await?))
+    let list = move |snapshot: &Snapshot| Ok(operation::list_labels(snapshot, params.retired, &paging));
+    Ok(Json(labels.read(&caller, app.into_inner(), list).await?))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -61,7 +71,7 @@ pub struct TagParams {
     )
 )]
 pub async fn list_tags(
-    catalogue: Data<Catalogue>,
+    labels: Data<Labels>,
     caller: Caller,
     path: Path<(String, String)>,
     params: Query<TagParams>,
@@ -72,5 +82,5 @@ pub async fn list_tags(
     let ds = ds.map(|text| text.parse::<Ds>()).transpose().map_err(Error::from)?;
     let (query, paging) = (TagQuery { label, ds, matching }, Paging::from_query(&page)?);
     let list = move |snapshot: &_| list_tags::list_tags(snapshot, &query, &paging);
-    Ok(Json(catalogue.read(&caller, app, list).await?))
+    Ok(Json(labels.read(&caller, app, list).await?))
 }

@@ -24,6 +24,27 @@ impl IntoResponses for Refused {
     }
 }
 
+/// What a route that changes the catalogue can answer besides.
+pub struct CanNotChange;
+
+impl IntoResponses for CanNotChange {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let problems = [
+            (
+                "400",
+                "`invalid_app`, or `invalid_if_match`: `If-Match` is not a version as the `ETag` has it.",
+            ),
+            ("403", "The key lacks the role `admin`: `forbidden_role`."),
+            ("409", "`version_conflict`: `If-Match` names another version than `version`, the one now."),
+            (
+                "422",
+                "`invalid_catalogue`, with every fault and its place, or `invalid_body`; nothing is changed.",
+            ),
+        ];
+        problems.map(|(status, text)| (status.to_owned(), problem(text))).into()
+    }
+}
+
 /// What a route below an app can answer besides: there is no such app, or not for this key.
 pub struct NoSuchApp;
 

@@ -1,5 +1,6 @@
 //! The catalogue's routes over a real store.
 
+mod managed;
 mod openapi;
 mod paging;
 mod rights;
@@ -128,6 +129,7 @@ async fn events_say_what_they_count() {
     assert_eq!(
         body["items"][1],
         json!({"name": "visit", "users": 2, "pv": 6, "measures": ["m_amount"], "published": published,
+               "active": true, "trade": false,
                "dimensions": [{"name": "channel", "values": 1}, {"name": "page", "values": 2}],
                "published_at": 1_700_020_261_101u64})
     );

@@ -7,8 +7,17 @@ use serde_json::Value;
 use crate::shop::{Shop, key};
 
 /// Every route below an app.
-const ROUTES: [&str; 6] =
-    ["", "/labels", "/labels/gender/tags", "/base-crowds", "/events", "/events/visit/dimensions/page"];
+const ROUTES: [&str; 9] = [
+    "",
+    "/labels",
+    "/labels/gender",
+    "/labels/gender/tags",
+    "/base-crowds",
+    "/events",
+    "/events/visit/dimensions/page",
+    "/catalogue",
+    "/settings",
+];
 
 fn of_the_app(app: &str) -> impl Iterator<Item = String> {
     ROUTES.iter().map(move |route| format!("/v1/apps/{app}{route}"))

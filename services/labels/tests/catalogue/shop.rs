@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use actix_web::dev::Service as _;
 use actix_web::http::StatusCode;
+use actix_web::test::TestRequest;
 use actix_web::{App, HttpMessage, test};
 use muster_days::Ds;
 use muster_http::{Apps, Caller, Role, extractors};
+use muster_jobs::{Jobs, QueueAt};
+use muster_labels::Labels;
 use muster_profile_store::{EventShape, Publication, Store, bucket_of};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -18,7 +21,7 @@ pub type EventRow<'a> = (&'a str, i64, &'a [Option<&'a str>], i64);
 
 pub struct Shop {
     pub store: Arc<Store>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 pub fn ds(number: i64) -> Ds {
@@ -63,7 +66,24 @@ impl Shop {
     pub fn empty() -> Shop {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(folder.path()).unwrap());
-        Shop { store, _folder: folder }
+        Shop { store, folder }
+    }
+
+    /// A file of the store, below the folder of the apps.
+    pub fn file(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join("apps").join(name)
+    }
+
+    /// The service as a process of its own would have it.
+    pub async fn labels(&self) -> Labels {
+        let folder = self.folder.path();
+        let db = muster_real_servers::database(folder).await;
+        let queue = match muster_real_servers::redis(folder) {
+            Some((url, prefix)) => QueueAt::redis(&url, &prefix).unwrap(),
+            None => QueueAt::File(folder.join("queue.db")),
+        };
+        let jobs = Jobs::new(db.clone(), &queue, muster_jobs::Settings::default()).await.unwrap();
+        Labels { db, jobs, profiles: self.store.clone(), follow_up: vec!["metrics"] }
     }
 
     pub fn import(&self, app: &str) -> Import {
@@ -103,17 +123,35 @@ impl Shop {
 
     /// Status and body of a GET by `caller`.
     pub async fn get(&self, caller: Option<Caller>, uri: &str) -> (StatusCode, Value) {
-        let service = muster_labels::service(self.store.clone());
+        self.call(caller, TestRequest::get().uri(uri)).await
+    }
+
+    /// Status and body of any request.
+    pub async fn call(&self, caller: Option<Caller>, request: TestRequest) -> (StatusCode, Value) {
+        let service = muster_labels::service(self.labels().await);
         let app =
             test::init_service(App::new().configure(extractors).configure(|config| (service.routes)(config)))
                 .await;
-        let request = test::TestRequest::get().uri(uri).to_request();
+        let request = request.to_request();
         if let Some(caller) = caller {
             request.extensions_mut().insert(caller);
         }
         let response = app.call(request).await.unwrap();
         let status = response.status();
         (status, test::read_body_json(response).await)
+    }
+
+    /// The body of a request that succeeds, by the local administrator.
+    pub async fn send(&self, request: TestRequest) -> Value {
+        let (status, body) = self.call(Some(Caller::local()), request).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        body
+    }
+
+    /// Status and code of a request that fails, and the whole problem.
+    pub async fn fails(&self, request: TestRequest) -> (u16, String, Value) {
+        let (status, body) = self.call(Some(Caller::local()), request).await;
+        (status.as_u16(), body["code"].as_str().unwrap_or_default().to_owned(), body)
     }
 
     /// The body of a GET that succeeds, by the local administrator.
@@ -125,9 +163,7 @@ impl Shop {
 
     /// Status and code of a GET that fails, by the local administrator; and the whole problem.
     pub async fn refused(&self, uri: &str) -> (u16, String, Value) {
-        let (status, body) = self.get(Some(Caller::local()), uri).await;
-        let code = body["code"].as_str().unwrap_or_default().to_owned();
-        (status.as_u16(), code, body)
+        self.fails(TestRequest::get().uri(uri)).await
     }
 
     /// `field` of every item of the list, page by page.

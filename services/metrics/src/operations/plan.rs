@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use muster_days::Ds;
-use muster_evaluator::SnapshotCatalogue;
+use muster_evaluator::{SnapshotCatalogue, universe_files};
 use muster_profile_store::{Manifest, Snapshot};
 use muster_rules::{Caps, Catalogue, Condition, Rule, Universe, check};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::error::Error;
 use crate::store::{EventRow, Known};
 
 /// The whole app, as a crowd.
@@ -55,16 +54,16 @@ pub struct Work {
 
 impl Plan {
     /// None while nothing is published. Days before `oldest` are left out.
-    pub fn new(snapshot: &Snapshot, recent_days: u32, oldest: Option<Ds>) -> Result<Option<Plan>, Error> {
+    pub fn new(snapshot: &Snapshot, recent_days: u32, oldest: Option<Ds>) -> Option<Plan> {
         let manifest = snapshot.manifest();
-        let Some(newest) = SnapshotCatalogue(snapshot).newest() else { return Ok(None) };
+        let newest = SnapshotCatalogue(snapshot).newest()?;
         let from = newest.plus(1 - i64::from(recent_days.max(1)));
         let from = oldest.map_or(from, |oldest| from.max(oldest));
         let mut days = Vec::new();
         for ds in published(manifest, from).into_iter().rev() {
-            days.push(Day { ds, crowds: crowds(snapshot, ds)?, labels: labels(manifest, ds) });
+            days.push(Day { ds, crowds: crowds(snapshot, ds), labels: labels(manifest, ds) });
         }
-        Ok(Some(Plan { from, users: snapshot.directory().users(), days, events: events(manifest, from) }))
+        Some(Plan { from, users: snapshot.directory().users(), days, events: events(manifest, from) })
     }
 
     /// What of it is not there, or was worked out from other data.
@@ -154,28 +153,40 @@ fn published(manifest: &Manifest, from: Ds) -> BTreeSet<Ds> {
     labels.chain(events).collect()
 }
 
-/// The whole app and the base crowds, each the very users that a rule counts in which names it.
-fn crowds(snapshot: &Snapshot, ds: Ds) -> Result<Vec<Crowd>, Error> {
-    let catalogue = SnapshotCatalogue(snapshot);
+/// The whole app and the base crowds that are in use, each the very users that a rule counts in which names it.
+fn crowds(snapshot: &Snapshot, ds: Ds) -> Vec<Crowd> {
+    let (catalogue, catalogue_of) = (SnapshotCatalogue(snapshot), snapshot.catalogue());
     let names = std::iter::once(EVERYONE.to_owned()).chain(catalogue.crowd_names());
     let crowd = |name: String| {
+        if catalogue_of.base_crowds.get(&name).is_some_and(|card| card.retired) {
+            return None;
+        }
         let rule = Rule { universe: name.clone(), as_of: Some(ds), root: Condition::All(Vec::new()) };
-        let checked = check(&rule, &catalogue, &Caps::default());
-        let checked = checked.map_err(|problems| Error::Inside(format!("crowd {name}: {problems:?}")))?;
-        let universe = checked.plan.universe;
-        Ok(Crowd { fingerprint: files(snapshot.manifest(), &universe), name, universe })
+        let universe = match check(&rule, &catalogue, &Caps::default()) {
+            Ok(checked) => checked.plan.universe,
+            // Its label may have gone, its cohort be removed: the others are none the worse for it.
+            Err(problems) => {
+                tracing::warn!(app = snapshot.app(), crowd = name, ?problems, "a base crowd can't be used");
+                return None;
+            }
+        };
+        Some(Crowd { fingerprint: fingerprint(snapshot.manifest(), &universe), name, universe })
     };
-    names.map(crowd).collect()
+    names.filter_map(crowd).collect()
 }
 
-fn files(manifest: &Manifest, universe: &Universe) -> String {
-    let Universe::Crowd { events, .. } = universe else { return EVERYONE.to_owned() };
-    let mut names = Vec::new();
-    for (event, days) in events {
-        let published = manifest.events.get(event).map(|entry| &entry.days);
-        names.extend(days.iter().filter_map(|ds| published?.get(ds)).map(|day| day.file.as_str()));
+fn fingerprint(manifest: &Manifest, universe: &Universe) -> String {
+    match universe {
+        Universe::All => EVERYONE.to_owned(),
+        Universe::Crowd { .. } => hash(&universe_files(universe, manifest)),
+        // The rule may change while the data do not.
+        Universe::Defined { plan, .. } => {
+            let rule = format!("{plan:?}");
+            let mut names = universe_files(universe, manifest);
+            names.push(&rule);
+            hash(&names)
+        }
     }
-    hash(&names)
 }
 
 fn labels(manifest: &Manifest, ds: Ds) -> Vec<Label> {

@@ -79,7 +79,7 @@ async fn look(
     let oldest = oldest(metrics, now);
     let planned = tokio::task::spawn_blocking(move || -> Result<_, Error> {
         let Some(snapshot) = store.snapshot(&name)? else { return Ok(None) };
-        Ok(Plan::new(&snapshot, recent, oldest)?.map(|plan| (snapshot, plan)))
+        Ok(Plan::new(&snapshot, recent, oldest).map(|plan| (snapshot, plan)))
     });
     let Some((snapshot, plan)) = planned.await.map_err(inside)?? else { return Ok(None) };
     let known = store::known(&metrics.db, app, plan.from).await?;

@@ -44,7 +44,7 @@ fn why(segments: &Segments, cohort: &Cohort, place: Place, answer: &mut Membersh
     let explanation = prepared.bound.explain(place)?;
     let name = match &prepared.bound.plan().universe {
         Universe::All => "all".to_owned(),
-        Universe::Crowd { name, .. } => name.clone(),
+        Universe::Crowd { name, .. } | Universe::Defined { name, .. } => name.clone(),
     };
     answer.universe = Some(InUniverse { name, holds: explanation.in_universe });
     answer.conditions = explanation

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use muster_days::Ds;
-use muster_evaluator::{Bound, SnapshotCatalogue};
-use muster_profile_store::{Manifest, Snapshot, Store};
-use muster_rules::{Checked, Freshness, Plan, Rule, Test, Universe, Warning, check};
+use muster_evaluator::{Bound, SnapshotCatalogue, plan_files};
+use muster_profile_store::{Snapshot, Store};
+use muster_rules::{Checked, Freshness, Rule, Warning, check};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::Segments;
@@ -61,32 +61,7 @@ impl Prepared {
 
     /// Names the exact data the answer rests on: equal for two runs on the same files.
     pub fn inputs(&self) -> String {
-        let mut names = Vec::new();
-        plan_files(self.bound.plan(), self.bound.snapshot().manifest(), &mut names);
+        let names = plan_files(self.bound.plan(), self.bound.snapshot().manifest());
         format!("{:032x}", xxh3_128(names.join("\n").as_bytes()))
     }
-}
-
-/// The data files that the plan reads, cohorts by their id, in a fixed order.
-fn plan_files<'a>(plan: &'a Plan, manifest: &'a Manifest, files: &mut Vec<&'a str>) {
-    if let Universe::Crowd { events, .. } = &plan.universe {
-        events.iter().for_each(|(event, days)| event_files(manifest, event, days, files));
-    } else {
-        files.extend(manifest.users.iter().map(|users| &*users.file));
-    }
-    for leaf in &plan.leaves {
-        match &leaf.test {
-            Test::Tags { label, ds, .. } | Test::Weight { label, ds, .. } => {
-                let days = manifest.labels.get(label).map(|entry| &entry.days);
-                files.extend(days.zip(*ds).and_then(|(days, ds)| days.get(&ds)).map(|day| &*day.file));
-            }
-            Test::Event { event, days, .. } => event_files(manifest, event, days, files),
-            Test::Cohort { id } => files.push(id),
-        }
-    }
-}
-
-fn event_files<'a>(manifest: &'a Manifest, event: &str, days: &[Ds], files: &mut Vec<&'a str>) {
-    let published = manifest.events.get(event).map(|entry| &entry.days);
-    files.extend(days.iter().filter_map(|ds| published?.get(ds)).map(|day| &*day.file));
 }

@@ -20,6 +20,10 @@ pub struct Rows {
     pub events: BTreeMap<String, BTreeMap<Ds, Vec<EventRow>>>,
     /// Id → the day it was made for, and its members.
     pub cohorts: BTreeMap<String, (Ds, BTreeSet<String>)>,
+    /// Base crowds of the app's own.
+    pub crowds: BTreeMap<String, Rule>,
+    /// By event: whether it counts as active and as trade, where the app says so.
+    pub counted: BTreeMap<String, (Option<bool>, Option<bool>)>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -125,8 +129,13 @@ impl Rows {
         users
     }
 
-    /// `all`, or `active_30d` and the like: users with a row in so many days that end on `as_of`.
-    fn universe(&self, name: &str, as_of: Ds) -> BTreeSet<&str> {
+    /// `all`, a crowd of the app's own, or `active_30d` and the like: users with a row in so many days that
+    /// end on `as_of`.
+    fn universe<'a>(&'a self, name: &str, as_of: Ds) -> BTreeSet<&'a str> {
+        if let Some(rule) = self.crowds.get(name) {
+            let within = self.universe(&rule.universe, as_of);
+            return self.satisfying(&rule.root, "", as_of, &within, &mut BTreeMap::new());
+        }
         if name == "all" {
             return self.users.iter().map(String::as_str).collect();
         }
@@ -144,14 +153,19 @@ impl Rows {
     fn crowd_events(&self, name: &str) -> impl Iterator<Item = (&String, &BTreeMap<Ds, Vec<EventRow>>)> {
         let (active, trade) = (name.starts_with("active_"), name.starts_with("trade_"));
         self.events.iter().filter(move |(event, _)| {
-            active || trade && ["trade", "order", "purchase"].contains(&event.as_str())
+            let usual = ["trade", "order", "purchase"].contains(&event.as_str());
+            let (is_active, is_trade) = self.counted.get(*event).copied().unwrap_or_default();
+            active && is_active.unwrap_or(true) || trade && is_trade.unwrap_or(usual)
         })
     }
 
     /// The newest day that any part of the rule is published for.
     fn newest_of(&self, rule: &Rule) -> Option<Ds> {
-        let of_universe = self.crowd_events(&rule.universe).flat_map(|(_, days)| days.keys().copied());
-        of_universe.chain(self.newest_in(&rule.root)).max()
+        let of_universe = match self.crowds.get(&rule.universe) {
+            Some(crowd) => self.newest_of(crowd),
+            None => self.crowd_events(&rule.universe).flat_map(|(_, days)| days.keys().copied()).max(),
+        };
+        of_universe.max(self.newest_in(&rule.root))
     }
 
     fn newest_in(&self, condition: &Condition) -> Option<Ds> {

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use muster_catalogue::{AppCatalogue, BaseCrowdCard, EventCard};
 use muster_days::Ds;
 use muster_evaluator::oracle::{EventRow, LabelRow, Rows};
 use muster_evaluator::{Bound, Control, SnapshotCatalogue};
-use muster_profile_store::{EventShape, Manifest, Place, Publication, Snapshot, Store, bucket_of};
+use muster_profile_store::{EventShape, Place, Publication, Snapshot, Store, bucket_of};
 use muster_rules::{Caps, Condition, Rule, check, parse};
 use roaring::RoaringBitmap;
 
@@ -16,6 +17,7 @@ pub struct App {
     pub rows: Rows,
     pub store: Store,
     pub buckets: u32,
+    catalogue: AppCatalogue,
     _folder: tempfile::TempDir,
 }
 
@@ -34,10 +36,31 @@ impl App {
     pub fn new(buckets: u32) -> App {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        let app = folder.path().join("apps").join(APP);
-        std::fs::create_dir_all(&app).unwrap();
-        Manifest::new(APP, buckets).replace(&app.join("manifest")).unwrap();
-        App { rows: Rows::default(), store, buckets, _folder: folder }
+        let mut catalogue = AppCatalogue { version: 1, ..AppCatalogue::default() };
+        catalogue.settings.buckets = Some(buckets);
+        store.show_catalogue(APP, &catalogue).unwrap();
+        App { rows: Rows::default(), store, buckets, catalogue, _folder: folder }
+    }
+
+    /// Gives the app a base crowd of its own.
+    pub fn define(&mut self, code: &str, rule: Rule) {
+        let card = BaseCrowdCard { rule: serde_json::to_value(&rule).unwrap(), ..BaseCrowdCard::default() };
+        self.catalogue.base_crowds.insert(code.to_owned(), card);
+        self.rows.crowds.insert(code.to_owned(), rule);
+        self.show();
+    }
+
+    /// Says what an event counts as.
+    pub fn count_as(&mut self, event: &str, active: Option<bool>, trade: Option<bool>) {
+        let card = EventCard { active, trade, ..EventCard::default() };
+        self.catalogue.events.insert(event.to_owned(), card);
+        self.rows.counted.insert(event.to_owned(), (active, trade));
+        self.show();
+    }
+
+    fn show(&mut self) {
+        self.catalogue.version += 1;
+        self.store.show_catalogue(APP, &self.catalogue).unwrap();
     }
 
     pub fn publish(&mut self, parts: Vec<Part>) {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use muster_days::Ds;
 use muster_evaluator::oracle::{EventRow, LabelRow, Rows};
 use muster_rules::arbitrary::Arbitrary;
+use muster_rules::crowds::Crowd;
 use muster_rules::{Compare, Condition, EventWords, LabelTest, LabelWords, Rule, ValueTest, Vocabulary};
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -120,6 +121,7 @@ pub fn random_app(rng: &mut StdRng, users: usize, buckets: u32) -> App {
         let members = known.iter().filter(|_| rng.random_bool(share)).cloned().collect();
         app.write_cohort(id, *days.choose(rng).unwrap(), members);
     }
+    define_crowds(rng, &mut app);
     app
 }
 
@@ -224,7 +226,30 @@ pub fn words(rows: &Rows) -> Vocabulary {
         EventWords { name: name.clone(), dimensions, measures, published: days.keys().copied().collect() }
     });
     let cohorts = rows.cohorts.iter().map(|(id, (ds, _))| (id.clone(), *ds));
-    Vocabulary { labels: labels.collect(), events: events.collect(), cohorts: cohorts.collect() }
+    let crowd = |(code, rule): (&String, &Rule)| {
+        (code.clone(), Crowd::Defined { rule: rule.clone(), retired: false })
+    };
+    let crowds = rows.crowds.iter().map(crowd);
+    Vocabulary {
+        labels: labels.collect(),
+        events: events.collect(),
+        cohorts: cohorts.collect(),
+        crowds: crowds.collect(),
+    }
+}
+
+/// Base crowds of the app's own, and events that count as something else than they would.
+fn define_crowds(rng: &mut StdRng, app: &mut App) {
+    let flag = |rng: &mut StdRng| *[None, None, Some(true), Some(false)].choose(rng).unwrap();
+    for event in EVENTS {
+        let (active, trade) = (flag(rng), flag(rng));
+        app.count_as(event.name, active, trade);
+    }
+    let words = words(&app.rows);
+    for n in 0..3 {
+        let rule = random_rule(rng, &words);
+        app.define(&format!("own_{n}"), Rule { as_of: None, ..rule });
+    }
 }
 
 pub fn random_rule(rng: &mut StdRng, words: &Vocabulary) -> Rule {

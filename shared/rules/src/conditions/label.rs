@@ -219,6 +219,10 @@ impl Resolved<'_> {
                 format!("nobody carries `{name}`: it is not published for {as_of} or any day before");
             dating.warn(pointer, codes::NOTHING_PUBLISHED, detail);
         }
+        if self.info.retired {
+            let detail = format!("the label `{}` is retired", shown(&self.info.name));
+            dating.warn(pointer, codes::RETIRED, detail);
+        }
         dating.freshness.push(Freshness {
             pointer: pointer.to_owned(),
             kind: Part::Label,

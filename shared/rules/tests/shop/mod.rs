@@ -1,10 +1,15 @@
 //! A small shop's catalogue for the tests of this crate.
 
 use muster_days::Ds;
-use muster_rules::{EventWords, LabelWords, Vocabulary};
+use muster_rules::crowds::Crowd;
+use muster_rules::{Caps, EventWords, LabelWords, Vocabulary, parse};
 
 pub fn ds(number: i64) -> Ds {
     Ds::from_number(number).unwrap()
+}
+
+pub fn crowd(rule: &str) -> Crowd {
+    Crowd::Defined { rule: parse(rule.as_bytes(), &Caps::default()).unwrap(), retired: false }
 }
 
 /// Published from 2026-10-25 to 2026-11-01, with gaps: `gender` stops on 10-30, `visit` lacks 10-29,
@@ -27,6 +32,7 @@ pub fn shop() -> Vocabulary {
             measures: measures.iter().map(|name| (*name).into()).collect(),
             published,
         };
+    let vip = r#"{"universe": "active_7d", "where": {"label": "gender", "in": ["male"]}}"#;
     Vocabulary {
         labels: vec![
             label(10001, "gender", &[(1, "male"), (2, "female")], days(20261025, 20261030).collect()),
@@ -55,5 +61,6 @@ pub fn shop() -> Vocabulary {
             ),
         ],
         cohorts: [("coh_1".to_owned(), ds(20261028))].into(),
+        crowds: [("vip".to_owned(), crowd(vip))].into(),
     }
 }

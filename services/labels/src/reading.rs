@@ -1,24 +1,13 @@
 //! The way from a route to the store: who may read what, off the request threads, on one snapshot.
 
-use std::sync::Arc;
-
 use actix_web::web;
 use muster_http::{Caller, Problem, Role};
 use muster_profile_store::{Snapshot, Store};
 
+use crate::Labels;
 use crate::error::{Error, Result};
 
-/// What every route holds. Cheap to clone.
-#[derive(Clone)]
-pub struct Catalogue {
-    store: Arc<Store>,
-}
-
-impl Catalogue {
-    pub fn new(store: Arc<Store>) -> Self {
-        Catalogue { store }
-    }
-
+impl Labels {
     /// Runs `operation` on what the app has published now, if the caller may read the app.
     pub async fn read<T, F>(&self, caller: &Caller, app: String, operation: F) -> Result<T, Problem>
     where
@@ -26,18 +15,17 @@ impl Catalogue {
         F: Fn(&Snapshot) -> Result<T> + Send + 'static,
     {
         caller.require(&app, Role::Read)?;
-        self.blocking(move |store| on_snapshot(store, &app, &operation)).await
+        Ok(self.blocking(move |store| on_snapshot(store, &app, &operation)).await?)
     }
 
     /// Runs `operation` where waiting for the disk and long loops hold up nobody.
-    pub async fn blocking<T, F>(&self, operation: F) -> Result<T, Problem>
+    pub async fn blocking<T, F>(&self, operation: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&Store) -> Result<T> + Send + 'static,
     {
-        let store = self.store.clone();
-        let result = web::block(move || operation(&store)).await.map_err(Problem::internal)?;
-        result.map_err(Problem::from)
+        let store = self.profiles.clone();
+        web::block(move || operation(&store)).await.map_err(Error::inside)?
     }
 }
 
@@ -45,8 +33,15 @@ impl Catalogue {
 /// read and the operation starts again, once.
 pub fn on_snapshot<T>(store: &Store, app: &str, operation: impl Fn(&Snapshot) -> Result<T>) -> Result<T> {
     let once = || {
-        let snapshot = store.snapshot(app)?.ok_or_else(|| Error::UnknownApp(app.to_owned()))?;
-        operation(&snapshot)
+        if let Some(snapshot) = store.snapshot(app)? {
+            return operation(&snapshot);
+        }
+        // Nothing is imported yet: there may be what the team has said.
+        let catalogue = store.catalogue(app)?;
+        if catalogue.version == 0 {
+            return Err(Error::UnknownApp(app.to_owned()));
+        }
+        operation(&store.snapshot_as(app, catalogue)?)
     };
     match once() {
         Err(Error::Store(error)) if error.is_missing() => once(),

@@ -1,0 +1,59 @@
+//! What the teams of the apps in a file have said that matters to its rows. Each app is looked up once per
+//! import, so that the rows of one file are all treated alike.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use muster_catalogue::{AppCatalogue, UnknownLabels};
+use muster_days::Tz;
+use muster_profile_store::{Store, StoreError};
+
+use crate::settings::Settings;
+
+pub struct Catalogues<'a> {
+    store: &'a Store,
+    settings: &'a Settings,
+    known: Mutex<HashMap<String, Arc<AppCatalogue>>>,
+    /// The first catalogue that could not be read: what was asked of it since was answered by default.
+    failed: OnceLock<StoreError>,
+}
+
+impl<'a> Catalogues<'a> {
+    pub fn new(store: &'a Store, settings: &'a Settings) -> Catalogues<'a> {
+        Catalogues { store, settings, known: Mutex::default(), failed: OnceLock::new() }
+    }
+
+    /// The zone that the app counts its days in.
+    pub fn zone_of(&self, app: &str) -> Tz {
+        let own = self.of(app).settings.time_zone.as_ref().and_then(|zone| zone.parse().ok());
+        own.unwrap_or_else(|| self.settings.zone_of(app))
+    }
+
+    /// Whether rows of the label may come in.
+    pub fn takes_label(&self, app: &str, label: i64) -> bool {
+        let catalogue = self.of(app);
+        match catalogue.settings.unknown_labels.unwrap_or_default() {
+            UnknownLabels::Declare => true,
+            UnknownLabels::Refuse => catalogue.labels.get(&label).is_some_and(|card| !card.retired),
+        }
+    }
+
+    /// Nothing that was answered counts when there was an error.
+    pub fn finish(self) -> Result<(), StoreError> {
+        self.failed.into_inner().map_or(Ok(()), Err)
+    }
+
+    fn of(&self, app: &str) -> Arc<AppCatalogue> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(catalogue) = known.get(app) {
+            return catalogue.clone();
+        }
+        let catalogue = self.store.catalogue(app).unwrap_or_else(|error| {
+            let _ = self.failed.set(error);
+            AppCatalogue::default()
+        });
+        let catalogue = Arc::new(catalogue);
+        known.insert(app.to_owned(), catalogue.clone());
+        catalogue
+    }
+}

@@ -1,0 +1,157 @@
+//! One change: what it replaces is checked, kept as a version, and shown.
+
+use muster_catalogue::{AppCatalogue, Entry, Kind};
+use muster_jobs::{NewJob, Priority};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::check::check;
+use crate::Labels;
+use crate::error::{Error, Result};
+use crate::store::{self, ChangeRow};
+
+/// Somebody is bound to win a race for a version within this many rounds.
+const ROUNDS: usize = 10;
+/// Letters of what a change says about itself.
+const WHAT: usize = 1000;
+
+/// Who changes something, and under which condition.
+pub struct Author {
+    /// Id of a key.
+    pub id: String,
+    /// The version that the change was made for; any when None.
+    pub if_version: Option<u32>,
+    /// Only say what would change.
+    pub dry_run: bool,
+}
+
+/// What a change came to.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Changed {
+    /// The catalogue's version now. It stays when nothing was different, and in a dry run.
+    pub version: u32,
+    pub dry_run: bool,
+    /// The entries that are different from before.
+    pub changed: Vec<EntryName>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EntryName {
+    pub kind: Kind,
+    pub name: String,
+}
+
+/// The app's document as last changed. What its readers see is brought up to it, should they be behind.
+pub async fn current(labels: &Labels, app: &str) -> Result<AppCatalogue> {
+    let version = store::newest(&labels.db, app).await?;
+    let document = store::document(&labels.db, app, version).await?;
+    if version > 0 {
+        show(labels, app, document.clone()).await?;
+    }
+    Ok(document)
+}
+
+/// Replaces the entries that `edit` answers of the document as it is; the others stay. A refusal says where
+/// in `edit`'s entries it lies: `place` gives the JSON pointer of one.
+pub async fn change(
+    labels: &Labels,
+    app: &str,
+    author: &Author,
+    place: impl Fn(&Entry) -> String,
+    edit: impl Fn(&AppCatalogue) -> Result<Vec<Entry>>,
+) -> Result<Changed> {
+    for _ in 0..ROUNDS {
+        let version = store::newest(&labels.db, app).await?;
+        if let Some(expected) = author.if_version.filter(|expected| *expected != version) {
+            return Err(Error::Moved { expected, version });
+        }
+        let old = store::document(&labels.db, app, version).await?;
+        let mut next = AppCatalogue { version: version + 1, ..old.clone() };
+        let mut entries = edit(&old)?;
+        check(labels, app, &mut next, &mut entries, &place).await?;
+        let before = old.entries();
+        entries.retain(|entry| !is_there(&before, entry));
+        let name = |entry: &Entry| EntryName { kind: entry.kind, name: entry.name.clone() };
+        let changed = entries.iter().map(name).collect();
+        if author.dry_run {
+            return Ok(Changed { version, dry_run: true, changed });
+        }
+        if entries.is_empty() {
+            // Perhaps it is asked for again because it was kept but could not be shown.
+            show(labels, app, old).await?;
+            return Ok(Changed { version, dry_run: false, changed });
+        }
+        let row = ChangeRow {
+            version: next.version,
+            changed_at: chrono::Utc::now().timestamp_millis(),
+            changed_by: author.id.clone(),
+            what: describe(&entries),
+        };
+        if !store::append(&labels.db, app, &row, &entries).await? {
+            continue;
+        }
+        let version = next.version;
+        show(labels, app, next).await?;
+        follow_up(labels, app, &author.id).await?;
+        return Ok(Changed { version, dry_run: false, changed });
+    }
+    Err(Error::inside(format!("the catalogue of {app} was changed by others again and again")))
+}
+
+fn is_there(before: &[Entry], entry: &Entry) -> bool {
+    let same = before.iter().find(|old| (old.kind, &old.name) == (entry.kind, &entry.name));
+    same.and_then(|old| old.body.as_ref()) == entry.body.as_ref()
+}
+
+/// `label 10001, base_crowd vip and 3 more`.
+fn describe(entries: &[Entry]) -> String {
+    let mut text = String::new();
+    for (n, entry) in entries.iter().enumerate() {
+        let one = format!("{} {}", entry.kind.name(), entry.name);
+        if text.chars().count() + one.chars().count() > WHAT - 30 {
+            return format!("{text} and {} more", entries.len() - n);
+        }
+        let comma = if n > 0 { ", " } else { "" };
+        text = format!("{text}{comma}{}", one.trim_end());
+    }
+    text
+}
+
+/// Shows a document to the other services, unless they see a newer one.
+async fn show(labels: &Labels, app: &str, document: AppCatalogue) -> Result<()> {
+    let app = app.to_owned();
+    labels.blocking(move |store| Ok(store.show_catalogue(&app, &document)?)).await
+}
+
+/// What is worked out for base crowds and from active days is so no longer.
+async fn follow_up(labels: &Labels, app: &str, owner: &str) -> Result<()> {
+    let known = app.to_owned();
+    if labels.blocking(move |store| Ok(store.snapshot(&known)?.is_none())).await? {
+        return Ok(());
+    }
+    for kind in &labels.follow_up {
+        let job = NewJob {
+            id: None,
+            app_id: Some(app.to_owned()),
+            owner: owner.to_owned(),
+            kind,
+            payload: json!({}),
+            priority: Priority::Routine,
+        };
+        labels.jobs.enqueue_unless_waiting(job).await?;
+    }
+    Ok(())
+}
+
+/// Shows what was kept but not shown, because the process ended in between or the storage was away.
+pub async fn show_pending(labels: &Labels) -> Result<()> {
+    for (app, version) in store::apps(&labels.db).await? {
+        let known = app.clone();
+        let shown = labels.blocking(move |store| Ok(store.catalogue(&known)?.version)).await?;
+        if shown < version {
+            current(labels, &app).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! A catalogue of labels as a table: CSV with a line for each label or tag.
+//!
+//! Columns: `label_id`, and any of `label_name`, `group`, `owner`, `description`, `retired`, `tag_id`,
+//! `tag_name`, `tag_retired`, `label_name:<language>`, `tag_name:<language>`. What is empty is left as it was.
+
+use std::collections::BTreeMap;
+
+use muster_catalogue::{AppCatalogue, LabelCard};
+use muster_http::FieldError;
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+
+const COLUMNS: [&str; 9] = [
+    "label_id",
+    "label_name",
+    "group",
+    "owner",
+    "description",
+    "retired",
+    "tag_id",
+    "tag_name",
+    "tag_retired",
+];
+/// Beyond so many faults the rest of the file tells nobody anything.
+const MOST_FAULTS: usize = 100;
+
+/// The labels of the table as a document, on top of what `now` says of them.
+pub fn read(text: &[u8], now: &AppCatalogue) -> Result<Map<String, Value>> {
+    let mut reader = csv::Reader::from_reader(text);
+    let headers = reader.headers().map_err(|error| Error::sheet(1, "", error))?.clone();
+    check_headers(&headers)?;
+    let mut cards: BTreeMap<i64, LabelCard> = BTreeMap::new();
+    let mut faults = Vec::new();
+    for (n, record) in reader.records().enumerate() {
+        // The header is line 1.
+        let line = n + 2;
+        let record = record.map_err(|error| Error::sheet(line, "", error))?;
+        let fields = headers.iter().zip(&record).filter(|(_, value)| !value.is_empty());
+        if let Err((column, detail)) = take(&mut cards, now, fields.collect()) {
+            let (pointer, code) = (format!("line {line}, {column}"), "invalid_value".to_owned());
+            faults.push(FieldError { pointer, code, detail, nearest: None });
+        }
+        if faults.len() >= MOST_FAULTS {
+            break;
+        }
+    }
+    if !faults.is_empty() {
+        return Err(Error::Refused(faults));
+    }
+    let value = |card| serde_json::to_value(card).map_err(Error::inside);
+    let labels = cards.into_iter().map(|(id, card)| Ok((id.to_string(), value(card)?)));
+    let labels = labels.collect::<Result<Map<String, Value>>>()?;
+    Ok(Map::from_iter([("labels".to_owned(), Value::Object(labels))]))
+}
+
+fn check_headers(headers: &csv::StringRecord) -> Result<()> {
+    for name in headers {
+        let language = name.split_once(':').is_some_and(|(of, _)| ["label_name", "tag_name"].contains(&of));
+        if !language && !COLUMNS.contains(&name) {
+            let nearest = muster_rules::nearest(name, COLUMNS);
+            return Err(Error::UnknownColumn { given: name.to_owned(), nearest });
+        }
+    }
+    if !headers.iter().any(|name| name == "label_id") {
+        return Err(Error::sheet(1, "label_id", "the column is missing"));
+    }
+    Ok(())
+}
+
+/// One line. An error is the column and what is wrong with it.
+fn take(
+    cards: &mut BTreeMap<i64, LabelCard>,
+    now: &AppCatalogue,
+    fields: BTreeMap<&str, &str>,
+) -> std::result::Result<(), (String, String)> {
+    let number = |column: &str| -> std::result::Result<Option<i64>, (String, String)> {
+        let Some(text) = fields.get(column) else { return Ok(None) };
+        let wrong = |_| (column.to_owned(), format!("`{text}` is no whole number"));
+        text.parse().map(Some).map_err(wrong)
+    };
+    let flag = |column: &str| match fields.get(column).copied() {
+        None => Ok(None),
+        Some("true" | "1") => Ok(Some(true)),
+        Some("false" | "0") => Ok(Some(false)),
+        Some(text) => Err((column.to_owned(), format!("`{text}` is neither true nor false"))),
+    };
+    let missing = || ("label_id".to_owned(), "it is missing".to_owned());
+    let (id, tag_id) = (number("label_id")?.ok_or_else(missing)?, number("tag_id")?);
+    let (retired, tag_retired) = (flag("retired")?, flag("tag_retired")?);
+    let card = cards.entry(id).or_insert_with(|| now.labels.get(&id).cloned().unwrap_or_default());
+    let text = |column: &str, into: &mut Option<String>| {
+        if let Some(text) = fields.get(column) {
+            *into = Some((*text).to_owned());
+        }
+    };
+    text("label_name", &mut card.name);
+    text("group", &mut card.group);
+    text("owner", &mut card.owner);
+    text("description", &mut card.description);
+    card.retired = retired.unwrap_or(card.retired);
+    let mut tag = match tag_id {
+        Some(tag) => Some(card.tags.entry(tag).or_default()),
+        None if fields.keys().any(|column| column.starts_with("tag_")) => {
+            return Err(("tag_id".to_owned(), "it is missing".to_owned()));
+        }
+        None => None,
+    };
+    if let Some(tag) = &mut tag {
+        text("tag_name", &mut tag.name);
+        tag.retired = tag_retired.unwrap_or(tag.retired);
+    }
+    for (column, name) in &fields {
+        match (column.split_once(':'), &mut tag) {
+            (Some(("label_name", language)), _) => {
+                card.display_names.insert(language.to_owned(), (*name).to_owned());
+            }
+            (Some(("tag_name", language)), Some(tag)) => {
+                tag.display_names.insert(language.to_owned(), (*name).to_owned());
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

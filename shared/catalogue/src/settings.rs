@@ -1,0 +1,32 @@
+//! Settings of an app. What is not set is as the deployment's configuration says.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AppSettings {
+    /// The zone in which custom events are folded into days: an IANA name. Days that are published stay
+    /// as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "Asia/Shanghai")]
+    pub time_zone: Option<String>,
+    /// Hash buckets of users: settled by the first import, and refused afterwards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 16, minimum = 1, maximum = 65536)]
+    pub buckets: Option<u32>,
+    /// What becomes of rows of labels that the catalogue does not know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown_labels: Option<UnknownLabels>,
+}
+
+/// What an import does with a label that is not in the catalogue, or retired in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownLabels {
+    /// It is published, and known from then on by the name it came with.
+    #[default]
+    Declare,
+    /// Its rows are rejected.
+    Refuse,
+}
