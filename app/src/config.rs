@@ -12,6 +12,7 @@ use anyhow::{Context, bail};
 use muster_days::Tz;
 use muster_http::identity::Secret;
 use muster_ingest::rejects::RejectLimit;
+use muster_ingest::retention::Retention;
 use muster_jobs::QueueAt;
 use muster_profile_store::BucketAt;
 use muster_sql::Server;
@@ -37,6 +38,7 @@ pub struct Config {
     pub queue: QueueConfig,
     pub jobs: JobsConfig,
     pub ingest: IngestConfig,
+    pub lifecycle: LifecycleConfig,
     pub segments: SegmentsConfig,
     pub metrics: MetricsConfig,
     pub gateway: muster_gateway::Settings,
@@ -134,6 +136,14 @@ pub struct IngestConfig {
     #[serde(default)]
     pub time_zones: BTreeMap<String, String>,
     pub concurrency: usize,
+}
+
+/// Data days that are kept; 0: all.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LifecycleConfig {
+    pub label_days: u32,
+    pub event_days: u32,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -299,6 +309,11 @@ impl Config {
         muster_metrics::Settings { recent_days, kept_days, concurrency }
     }
 
+    fn retention(&self) -> Retention {
+        let LifecycleConfig { label_days, event_days } = self.lifecycle;
+        Retention { label_days, event_days }
+    }
+
     pub fn ingest_settings(&self) -> anyhow::Result<muster_ingest::Settings> {
         let zone = |name: &String| {
             name.parse::<Tz>().map_err(|_| anyhow::anyhow!("`{name}` is no time zone: write Asia/Shanghai"))
@@ -309,6 +324,7 @@ impl Config {
             reject_limit: RejectLimit::new(self.ingest.reject_limit).context("ingest.reject_limit")?,
             zone: zone(&self.ingest.time_zone).context("ingest.time_zone")?,
             zones: zones.collect::<anyhow::Result<_>>().context("ingest.time_zones")?,
+            retention: self.retention(),
             concurrency: self.ingest.concurrency,
             ..muster_ingest::Settings::new(self.data.join("imports"))
         })
@@ -371,6 +387,7 @@ mod tests {
             "[ingest]\nreject_limit = 2.0",
             "[ingest]\ntime_zone = 'Mars/Base'",
             "[jobs]\nlease_seconds = 0",
+            "[lifecycle]\nlabel_days = -1",
             "[database]\nurl = 'postgres://host/muster'",
             "[database]\nurl = 'mysql://host'",
             "[telemetry]\nsample = 2.0",

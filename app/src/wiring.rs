@@ -68,7 +68,7 @@ impl Parts {
             services.push(muster_labels::service(self.store.clone()));
         }
         if config.has(Role::Ingest) {
-            services.push(muster_ingest::service(self.jobs.clone(), self.ingest.clone()));
+            services.push(muster_ingest::service(self.store.clone(), self.jobs.clone(), self.ingest.clone()));
         }
         if config.has(Role::Segments) {
             services.push(muster_segments::service(self.segments.clone()));
@@ -143,6 +143,11 @@ impl Parts {
 
     pub async fn sweep(&self, now: std::time::SystemTime) -> anyhow::Result<()> {
         Ok(muster_ingest::sweep_folders(&self.ingest, &self.jobs, now).await?)
+    }
+
+    /// What the role ingest does once a day; it never ends.
+    pub fn every_day(&self) -> impl Future<Output = ()> + use<> {
+        muster_ingest::every_day(self.store.clone(), self.jobs.clone(), self.ingest.clone())
     }
 
     pub async fn close(&self) {
