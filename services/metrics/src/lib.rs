@@ -5,6 +5,7 @@
 
 mod answers;
 mod error;
+mod event_answers;
 mod instruments;
 mod jobs;
 mod operations;

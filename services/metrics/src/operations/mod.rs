@@ -2,6 +2,7 @@
 
 mod completeness;
 mod distribution;
+mod events;
 mod index;
 mod names;
 mod pass;
@@ -10,6 +11,7 @@ mod precompute;
 mod trend;
 
 pub use distribution::{Order, distribution};
+pub use events::{event_trend, events};
 pub use index::Interval;
 pub use names::{Asked, snapshot};
 pub use precompute::precompute;

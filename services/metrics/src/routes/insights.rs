@@ -122,7 +122,7 @@ pub async fn trend(
     tagged::answer(&request, &found)
 }
 
-fn day(parameter: &'static str, text: Option<String>) -> Result<Option<Ds>, Error> {
+pub fn day(parameter: &'static str, text: Option<String>) -> Result<Option<Ds>, Error> {
     let day = text.map(|text| text.parse::<Ds>()).transpose();
     day.map_err(|source| Error::NotADay { parameter, source })
 }

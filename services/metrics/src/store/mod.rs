@@ -1,10 +1,12 @@
 //! The tables of this service. One function per query, the app first in each, the time an argument.
 
 mod cells;
+mod events;
 mod totals;
 mod writes;
 
 pub use cells::{CellRow, cells, label_days, newest_day};
+pub use events::{TotalRow, event_days, events_of, newest_event_day};
 pub use totals::{Known, known};
 pub use writes::{
     CrowdRow, EventRow, LabelRow, refresh_everyone, replace_crowds, replace_events, replace_labels,
