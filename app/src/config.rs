@@ -161,6 +161,7 @@ pub struct MetricsConfig {
     pub recent_days: u32,
     /// 0: all.
     pub kept_days: u32,
+    pub dimension_values: usize,
     pub concurrency: usize,
 }
 
@@ -273,8 +274,9 @@ impl Config {
         if self.ingest.memory_mb == 0 || self.ingest.concurrency == 0 || self.segments.concurrency == 0 {
             bail!("ingest.memory_mb, ingest.concurrency and segments.concurrency are at least 1");
         }
-        if self.metrics.recent_days == 0 || self.metrics.concurrency == 0 {
-            bail!("metrics.recent_days and metrics.concurrency are at least 1");
+        let MetricsConfig { recent_days, dimension_values, concurrency, .. } = self.metrics;
+        if recent_days == 0 || dimension_values == 0 || concurrency == 0 {
+            bail!("metrics.recent_days, metrics.dimension_values and metrics.concurrency are at least 1");
         }
         self.ingest_settings().map(drop)
     }
@@ -305,8 +307,8 @@ impl Config {
     }
 
     pub fn metrics_settings(&self) -> muster_metrics::Settings {
-        let MetricsConfig { recent_days, kept_days, concurrency } = self.metrics;
-        muster_metrics::Settings { recent_days, kept_days, concurrency }
+        let MetricsConfig { recent_days, kept_days, dimension_values, concurrency } = self.metrics;
+        muster_metrics::Settings { recent_days, kept_days, dimension_values, concurrency }
     }
 
     fn retention(&self) -> Retention {

@@ -14,6 +14,9 @@ use support::{Client, Server};
 
 const DAYS: [u32; 4] = [20261101, 20261102, 20261104, 20261105];
 
+/// Values of a dimension that the server keeps: fewer than there are.
+const KEPT: usize = 8;
+
 /// Event, user, page, pv.
 type Row = (&'static str, u32, u32, u64);
 
@@ -51,6 +54,46 @@ async fn get(client: &Client<'_>, rest: &str) -> Value {
     answer
 }
 
+/// pv and users of each page, that with most pv first.
+fn pages(rows: &[Row], event: &str) -> Vec<(u64, usize, String)> {
+    let mut pages: BTreeMap<u32, (u64, BTreeSet<u32>)> = BTreeMap::new();
+    for (_, user, page, pv) in rows.iter().filter(|row| row.0 == event) {
+        let page = pages.entry(*page).or_default();
+        page.0 += pv;
+        page.1.insert(*user);
+    }
+    let page = |(page, (pv, users)): (u32, (u64, BTreeSet<u32>))| (pv, users.len(), format!("/p{page}"));
+    let mut pages: Vec<_> = pages.into_iter().map(page).collect();
+    pages.sort_by(|a, b| b.cmp(a));
+    pages
+}
+
+/// Asserts that the first values of a dimension, and what the rest comes to, are what the rows add up to.
+async fn check_pages(client: &Client<'_>, ds: u32, rows: &[Row]) {
+    for (event, top) in [("visit", 100), ("order", 3)] {
+        let answer = get(client, &format!("/{event}/dimensions/page?ds={ds}&top={top}")).await;
+        let expected = pages(rows, event);
+        let pv: u64 = expected.iter().map(|page| page.0).sum();
+        assert_eq!((&answer["ds"], &answer["pv"]), (&json!(ds), &json!(pv)));
+        assert_eq!(answer["values_total"], expected.len());
+        let shown = expected.len().min(top).min(KEPT);
+        let mut found = Vec::new();
+        for value in answer["values"].as_array().unwrap() {
+            let (pv, users) = (value["pv"].as_u64().unwrap(), value["users"].as_u64().unwrap() as usize);
+            assert!(
+                (value["share"].as_f64().unwrap() * answer["pv"].as_f64().unwrap() - pv as f64).abs() < 1e-6
+            );
+            let value = (pv, users, value["value"].as_str().unwrap().to_owned());
+            assert!(expected.contains(&value), "{value:?} of {event} on {ds}");
+            found.push((value.0, value.1));
+        }
+        let most: Vec<(u64, usize)> = expected[..shown].iter().map(|page| (page.0, page.1)).collect();
+        assert_eq!(found, most, "{event} on {ds}");
+        assert_eq!(answer["rest_values"], expected.len() - shown);
+        assert_eq!(answer["rest_pv"], expected[shown..].iter().map(|page| page.0).sum::<u64>());
+    }
+}
+
 async fn check(client: &Client<'_>, days: &BTreeMap<u32, Vec<Row>>) {
     for event in ["visit", "order"] {
         let trend = get(client, &format!("/{event}?from=20261031&to=20261105")).await;
@@ -63,6 +106,7 @@ async fn check(client: &Client<'_>, days: &BTreeMap<u32, Vec<Row>>) {
         assert_eq!(trend["missing_days"], json!([20261031, 20261103]));
     }
     for (ds, rows) in days {
+        check_pages(client, *ds, rows).await;
         let list = get(client, &format!("?ds={ds}")).await;
         assert_eq!((&list["ds"], &list["missing"]), (&json!(ds), &json!([])));
         let events = list["events"].as_array().unwrap();
@@ -78,7 +122,8 @@ async fn check(client: &Client<'_>, days: &BTreeMap<u32, Vec<Row>>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn events_come_to_what_was_imported() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Server::start(&dir.path().join("data")).await;
+    let server =
+        Server::start_with(&dir.path().join("data"), &format!("[metrics]\ndimension_values = {KEPT}")).await;
     let client = server.client();
     let mut random = StdRng::seed_from_u64(3);
     let mut days: BTreeMap<u32, Vec<Row>> = DAYS.map(|ds| (ds, rows(&mut random))).into();
@@ -102,6 +147,8 @@ async fn events_come_to_what_was_imported() {
 
     for (rest, status, code) in [
         ("/visits", 404, "event_not_found"),
+        ("/visit/dimensions/pag", 404, "dimension_not_found"),
+        ("/visit/dimensions/page?top=0", 400, "invalid_top"),
         ("?ds=20261301", 400, "invalid_ds"),
         ("?ds=20251110", 404, "not_computed"),
         ("/visit?to=20251110", 404, "not_computed"),

@@ -53,6 +53,7 @@ async fn a_validator_accepts_the_document() {
         "/v1/apps/{app}/insights/labels/{label}/trend",
         "/v1/apps/{app}/insights/events",
         "/v1/apps/{app}/insights/events/{event}",
+        "/v1/apps/{app}/insights/events/{event}/dimensions/{dim}",
         "/v1/apps/{app}/insights/refresh",
         "/healthz",
         "/readyz",

@@ -15,6 +15,8 @@ pub enum Error {
     UnknownLabel { given: String, nearest: Option<String> },
     #[error("There is no event `{given}`.{}", did_you_mean(.nearest))]
     UnknownEvent { given: String, nearest: Option<String> },
+    #[error("The event has no dimension `{given}`.{}", did_you_mean(.nearest))]
+    UnknownDimension { given: String, nearest: Option<String> },
     #[error("There is no crowd `{given}`: use `all` or a base crowd.{}", did_you_mean(.nearest))]
     UnknownCrowd { given: String, nearest: Option<String> },
     #[error("`{parameter}`: {source}.")]
@@ -103,6 +105,10 @@ impl From<Error> for Problem {
             Error::UnknownEvent { nearest, .. } => {
                 let problem = Problem::new(Kind::NotFound, "event_not_found", detail);
                 problem.with_fault("event", "unknown_event", nearest)
+            }
+            Error::UnknownDimension { nearest, .. } => {
+                let problem = Problem::new(Kind::NotFound, "dimension_not_found", detail);
+                problem.with_fault("dim", "unknown_dimension", nearest)
             }
             Error::UnknownCrowd { nearest, .. } => {
                 let problem = Problem::new(Kind::BadRequest, "unknown_crowd", detail);

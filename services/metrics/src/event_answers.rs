@@ -48,3 +48,33 @@ pub struct EventDay {
     /// Users with any row of the event. Exact.
     pub users: u64,
 }
+
+/// What the values of a dimension came to on a day.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DimensionValues {
+    pub app_id: String,
+    pub event: String,
+    pub dimension: String,
+    #[schema(value_type = u32, example = 20261101)]
+    pub ds: Ds,
+    /// Of the rows that carry the dimension.
+    pub pv: u64,
+    pub values_total: u64,
+    /// The value with most pv first.
+    pub values: Vec<DimensionValue>,
+    /// Values that `values` leaves out: those beyond `top`, and those beyond `metrics.dimension_values`.
+    pub rest_values: u64,
+    /// What they come to.
+    pub rest_pv: u64,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DimensionValue {
+    pub value: String,
+    pub pv: u64,
+    /// Users with any row of the value. Exact; a user may have rows of several values.
+    pub users: u64,
+    /// Of the pv of rows that carry the dimension; null where that is 0.
+    #[schema(required)]
+    pub share: Option<f64>,
+}

@@ -11,7 +11,14 @@ use muster_profile_store::{EventShape, Store};
 use muster_sql::{Db, on};
 use serde_json::json;
 
-const TABLES: [&str; 4] = ["metric_cell", "metric_label", "metric_crowd", "metric_event"];
+const TABLES: [&str; 6] = [
+    "metric_cell",
+    "metric_label",
+    "metric_crowd",
+    "metric_event",
+    "metric_dimension",
+    "metric_dimension_day",
+];
 
 fn publish(store: &Store, today: Ds) {
     let mut publication = store.publish("a").unwrap();
@@ -19,9 +26,10 @@ fn publish(store: &Store, today: Ds) {
         publication.start_label(1, "colour", ds).unwrap();
         publication.label_row(b"ann", 1, "red", None).unwrap();
         publication.finish_part(0).unwrap();
-        let shape = EventShape { event: "visit", ds, dimensions: &[], measures: &[] };
+        let dimensions = ["page".to_owned()];
+        let shape = EventShape { event: "visit", ds, dimensions: &dimensions, measures: &[] };
         publication.start_event(&shape).unwrap();
-        publication.event_row(b"ann", 1, &[], &[]).unwrap();
+        publication.event_row(b"ann", 1, &[Some("/home")], &[]).unwrap();
         publication.finish_part(0).unwrap();
     }
     publication.commit(0).unwrap();
@@ -73,7 +81,7 @@ async fn rows_past_kept_days_are_dropped() {
     let metrics = async |kept_days: u32| {
         let settings = muster_jobs::Settings { poll_every: Duration::from_millis(20), ..Default::default() };
         let jobs = Jobs::new(db.clone(), &queue, settings).await.unwrap();
-        let settings = Settings { recent_days: 30, kept_days, concurrency: 1 };
+        let settings = Settings { recent_days: 30, kept_days, dimension_values: 10, concurrency: 1 };
         Metrics::new(db.clone(), jobs, store.clone(), settings)
     };
     work(&metrics(0).await).await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use muster_days::Ds;
-use muster_profile_store::Snapshot;
+use muster_profile_store::{EventEntry, Snapshot};
 use muster_rules::nearest;
 
 use super::trend::{DAYS, check};
@@ -58,10 +58,8 @@ pub async fn event_trend(
 }
 
 /// Refuses an event that the app has never had.
-fn known(snapshot: &Snapshot, event: &str) -> Result<(), Error> {
+pub fn known<'s>(snapshot: &'s Snapshot, event: &str) -> Result<&'s EventEntry, Error> {
     let events = &snapshot.manifest().events;
-    if events.contains_key(event) {
-        return Ok(());
-    }
-    Err(Error::UnknownEvent { given: event.to_owned(), nearest: nearest(event, events.keys()) })
+    let unknown = || Error::UnknownEvent { given: event.to_owned(), nearest: nearest(event, events.keys()) };
+    events.get(event).ok_or_else(unknown)
 }

@@ -1,6 +1,7 @@
 //! What the service does, without HTTP.
 
 mod completeness;
+mod dimensions;
 mod distribution;
 mod events;
 mod index;
@@ -10,6 +11,7 @@ mod plan;
 mod precompute;
 mod trend;
 
+pub use dimensions::dimension;
 pub use distribution::{Order, distribution};
 pub use events::{event_trend, events};
 pub use index::Interval;

@@ -139,7 +139,7 @@ fn order(text: Option<&str>) -> Result<Order, Error> {
     }
 }
 
-fn count(text: Option<&str>, default: usize) -> Result<usize, Error> {
+pub fn count(text: Option<&str>, default: usize) -> Result<usize, Error> {
     let Some(text) = text else { return Ok(default) };
     let count = text.parse().ok().filter(|count| (1..=MOST_TAGS).contains(count));
     count.ok_or_else(|| Error::Parameter {
