@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    bench, cohort, demo, estimate, export, import, job, key, migrate, segment, serve, why,
+    bench, cohort, demo, estimate, export, import, job, key, lifecycle, migrate, segment, serve, why,
 };
 use crate::failure::Failure;
 
@@ -39,6 +39,8 @@ enum Command {
     Export(export::ExportArgs),
     /// Show, list, cancel and watch jobs
     Job(job::JobArgs),
+    /// Drop data days that are past their retention
+    Lifecycle(lifecycle::LifecycleArgs),
     /// Create, list and revoke API keys, in the data folder itself
     Key(key::KeyArgs),
     /// Bring the tables of the database up to date
@@ -60,6 +62,7 @@ impl Cli {
             Some(Command::Why(args)) => args.client.json,
             Some(Command::Export(args)) => args.client.json,
             Some(Command::Job(args)) => args.client.json,
+            Some(Command::Lifecycle(args)) => args.client.json,
             Some(Command::Key(args)) => args.json,
             Some(Command::Bench(args)) => args.json,
         }
@@ -77,6 +80,7 @@ impl Cli {
             Some(Command::Why(args)) => why::run(args).await,
             Some(Command::Export(args)) => export::run(args).await,
             Some(Command::Job(args)) => job::run(args).await,
+            Some(Command::Lifecycle(args)) => lifecycle::run(args).await,
             Some(Command::Key(args)) => key::run(args).await,
             Some(Command::Migrate(args)) => migrate::run(args).await,
             Some(Command::Bench(args)) => bench::run(args).await,
@@ -125,6 +129,7 @@ mod tests {
             "muster why --app shop coh_1 u1",
             "muster export --app shop coh_1 --format csv -o ids.csv",
             "muster job watch job_1",
+            "muster lifecycle --app shop,game --json",
             "muster key create --data d --apps * --roles read,segment",
             "muster migrate --config c.toml",
             "muster bench --users 10000 --seconds 1",

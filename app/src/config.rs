@@ -12,6 +12,7 @@ use anyhow::{Context, bail};
 use muster_days::Tz;
 use muster_http::identity::Secret;
 use muster_ingest::rejects::RejectLimit;
+use muster_ingest::retention::Retention;
 use muster_jobs::QueueAt;
 use muster_profile_store::BucketAt;
 use muster_sql::Server;
@@ -37,6 +38,7 @@ pub struct Config {
     pub queue: QueueConfig,
     pub jobs: JobsConfig,
     pub ingest: IngestConfig,
+    pub lifecycle: LifecycleConfig,
     pub segments: SegmentsConfig,
     pub metrics: MetricsConfig,
     pub gateway: muster_gateway::Settings,
@@ -136,6 +138,14 @@ pub struct IngestConfig {
     pub concurrency: usize,
 }
 
+/// Data days that are kept; 0: all.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LifecycleConfig {
+    pub label_days: u32,
+    pub event_days: u32,
+}
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SegmentsConfig {
@@ -151,6 +161,7 @@ pub struct MetricsConfig {
     pub recent_days: u32,
     /// 0: all.
     pub kept_days: u32,
+    pub dimension_values: usize,
     pub concurrency: usize,
 }
 
@@ -263,8 +274,9 @@ impl Config {
         if self.ingest.memory_mb == 0 || self.ingest.concurrency == 0 || self.segments.concurrency == 0 {
             bail!("ingest.memory_mb, ingest.concurrency and segments.concurrency are at least 1");
         }
-        if self.metrics.recent_days == 0 || self.metrics.concurrency == 0 {
-            bail!("metrics.recent_days and metrics.concurrency are at least 1");
+        let MetricsConfig { recent_days, dimension_values, concurrency, .. } = self.metrics;
+        if recent_days == 0 || dimension_values == 0 || concurrency == 0 {
+            bail!("metrics.recent_days, metrics.dimension_values and metrics.concurrency are at least 1");
         }
         self.ingest_settings().map(drop)
     }
@@ -295,8 +307,13 @@ impl Config {
     }
 
     pub fn metrics_settings(&self) -> muster_metrics::Settings {
-        let MetricsConfig { recent_days, kept_days, concurrency } = self.metrics;
-        muster_metrics::Settings { recent_days, kept_days, concurrency }
+        let MetricsConfig { recent_days, kept_days, dimension_values, concurrency } = self.metrics;
+        muster_metrics::Settings { recent_days, kept_days, dimension_values, concurrency }
+    }
+
+    fn retention(&self) -> Retention {
+        let LifecycleConfig { label_days, event_days } = self.lifecycle;
+        Retention { label_days, event_days }
     }
 
     pub fn ingest_settings(&self) -> anyhow::Result<muster_ingest::Settings> {
@@ -309,6 +326,7 @@ impl Config {
             reject_limit: RejectLimit::new(self.ingest.reject_limit).context("ingest.reject_limit")?,
             zone: zone(&self.ingest.time_zone).context("ingest.time_zone")?,
             zones: zones.collect::<anyhow::Result<_>>().context("ingest.time_zones")?,
+            retention: self.retention(),
             concurrency: self.ingest.concurrency,
             ..muster_ingest::Settings::new(self.data.join("imports"))
         })
@@ -371,6 +389,7 @@ mod tests {
             "[ingest]\nreject_limit = 2.0",
             "[ingest]\ntime_zone = 'Mars/Base'",
             "[jobs]\nlease_seconds = 0",
+            "[lifecycle]\nlabel_days = -1",
             "[database]\nurl = 'postgres://host/muster'",
             "[database]\nurl = 'mysql://host'",
             "[telemetry]\nsample = 2.0",

@@ -66,6 +66,13 @@ async fn start_with(config: Config) -> anyhow::Result<Running> {
     let (jobs, handlers) = (parts.jobs.clone(), parts.handlers(&config));
     let stopped = wait(stopping.clone());
     tasks.spawn(async move { Ok(jobs.run_workers(handlers, stopped).await?) });
+    if config.has(Role::Ingest) {
+        let (every_day, stopped) = (parts.every_day(), wait(stopping.clone()));
+        tasks.spawn(async move {
+            tokio::select! { () = every_day => {}, () = stopped => {} }
+            Ok(())
+        });
+    }
     let running = Running { address, stop, tasks, parts };
     running.parts.sweep(&config, SystemTime::now()).await?;
     Ok(running)

@@ -73,7 +73,7 @@ impl Parts {
             services.push(muster_labels::service(self.labels.clone()));
         }
         if config.has(Role::Ingest) {
-            services.push(muster_ingest::service(self.jobs.clone(), self.ingest.clone()));
+            services.push(muster_ingest::service(self.store.clone(), self.jobs.clone(), self.ingest.clone()));
         }
         if config.has(Role::Segments) {
             services.push(muster_segments::service(self.segments.clone()));
@@ -155,6 +155,11 @@ impl Parts {
             tracing::warn!(%error, "the newest catalogues are not shown yet");
         }
         Ok(muster_ingest::sweep_folders(&self.ingest, &self.jobs, now).await?)
+    }
+
+    /// What the role ingest does once a day; it never ends.
+    pub fn every_day(&self) -> impl Future<Output = ()> + use<> {
+        muster_ingest::every_day(self.store.clone(), self.jobs.clone(), self.ingest.clone())
     }
 
     pub async fn close(&self) {

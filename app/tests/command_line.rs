@@ -37,6 +37,7 @@ fn a_server_that_is_not_there() {
         &["export", "--app", "a", "coh_1"],
         &["job", "list"],
         &["job", "watch", "job_1"],
+        &["lifecycle"],
         &["import", "--kind", "labels", "--format", "csv", "tests/command_line.rs", "--no-wait"],
     ] {
         check(&[args, &["--server", &server]].concat(), 3, "can't reach the server");

@@ -34,6 +34,7 @@ async fn a_validator_accepts_the_document() {
         document["paths"].as_object().unwrap().keys().map(|path| nameless(path)).collect();
     for path in [
         "/v1/imports",
+        "/v1/apps/{app}/lifecycle",
         "/v1/apps/{app}/labels",
         "/v1/apps/{app}/labels/{label}/tags",
         "/v1/apps/{app}/base-crowds",
@@ -50,6 +51,9 @@ async fn a_validator_accepts_the_document() {
         "/v1/apps/{app}/cohorts/{id}/users/{user}",
         "/v1/apps/{app}/insights/labels/{label}",
         "/v1/apps/{app}/insights/labels/{label}/trend",
+        "/v1/apps/{app}/insights/events",
+        "/v1/apps/{app}/insights/events/{event}",
+        "/v1/apps/{app}/insights/events/{event}/dimensions/{dim}",
         "/v1/apps/{app}/insights/refresh",
         "/healthz",
         "/readyz",

@@ -8,6 +8,7 @@ pub mod export;
 pub mod import;
 pub mod job;
 pub mod key;
+pub mod lifecycle;
 pub mod migrate;
 pub mod segment;
 pub mod serve;

@@ -1,8 +1,8 @@
 //! The ingest service: files come in, validated rows go on, data days are published.
 //!
 //! An upload is stored and becomes a job; the job reads it ([`formats`]), stages its rows by part and bucket
-//! ([`staging`]), and builds and publishes the parts ([`build`]). It owns the profile store's data files
-//! and one folder per import.
+//! ([`staging`]), and builds and publishes the parts ([`build`]). Days past their [`retention`] are dropped.
+//! It owns the profile store's data files and one folder per import.
 
 pub mod build;
 mod catalogues;
@@ -12,6 +12,7 @@ mod instruments;
 pub mod jobs;
 mod operations;
 pub mod rejects;
+pub mod retention;
 mod routes;
 pub mod rows;
 mod settings;
@@ -23,11 +24,12 @@ use muster_http::Service;
 use muster_jobs::{Handler, Jobs};
 use muster_profile_store::Store;
 
-pub use operations::sweep_folders;
+pub use operations::{every_day, sweep_folders};
 pub use settings::Settings;
 
 /// What the routes work with.
 pub(crate) struct Ingest {
+    pub store: Arc<Store>,
     pub jobs: Jobs,
     pub settings: Settings,
 }
@@ -38,8 +40,8 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 }
 
 /// The service's routes.
-pub fn service(jobs: Jobs, settings: Settings) -> Service {
-    let ingest = actix_web::web::Data::new(Ingest { jobs, settings });
+pub fn service(store: Arc<Store>, jobs: Jobs, settings: Settings) -> Service {
+    let ingest = actix_web::web::Data::new(Ingest { store, jobs, settings });
     Service {
         name: "ingest",
         openapi: routes::openapi(),
@@ -49,5 +51,7 @@ pub fn service(jobs: Jobs, settings: Settings) -> Service {
 
 /// The handlers of the service's jobs.
 pub fn handlers(store: Arc<Store>, jobs: Jobs, settings: Settings) -> Vec<Arc<dyn Handler>> {
-    vec![Arc::new(jobs::ImportHandler { store, jobs, settings })]
+    let lifecycle =
+        jobs::LifecycleHandler { store: store.clone(), jobs: jobs.clone(), settings: settings.clone() };
+    vec![Arc::new(jobs::ImportHandler { store, jobs, settings }), Arc::new(lifecycle)]
 }

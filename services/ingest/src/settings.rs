@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use muster_days::Tz;
 
 use crate::rejects::RejectLimit;
+use crate::retention::Retention;
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -19,10 +20,11 @@ pub struct Settings {
     pub zone: Tz,
     /// By app.
     pub zones: BTreeMap<String, Tz>,
+    /// How long data days are kept, of every app.
+    pub retention: Retention,
     /// Imports that run side by side in this process.
     pub concurrency: usize,
-    /// Kinds of jobs to have done for every app that an import has published something of. They get no
-    /// payload.
+    /// Kinds of jobs to have done for every app whose published data changed. They get no payload.
     pub follow_up: Vec<&'static str>,
 }
 
@@ -34,6 +36,7 @@ impl Settings {
             reject_limit: RejectLimit::default(),
             zone: Tz::UTC,
             zones: BTreeMap::new(),
+            retention: Retention::default(),
             concurrency: 1,
             follow_up: Vec::new(),
         }
@@ -41,5 +44,10 @@ impl Settings {
 
     pub fn zone_of(&self, app: &str) -> Tz {
         self.zones.get(app).copied().unwrap_or(self.zone)
+    }
+
+    /// How long the app's days are kept. Whoever wants to know asks here.
+    pub fn retention(&self, _app: &str) -> Retention {
+        self.retention
     }
 }

@@ -13,6 +13,10 @@ pub enum Error {
     NoApp(String),
     #[error("There is no label `{given}`.{}", did_you_mean(.nearest))]
     UnknownLabel { given: String, nearest: Option<String> },
+    #[error("There is no event `{given}`.{}", did_you_mean(.nearest))]
+    UnknownEvent { given: String, nearest: Option<String> },
+    #[error("The event has no dimension `{given}`.{}", did_you_mean(.nearest))]
+    UnknownDimension { given: String, nearest: Option<String> },
     #[error("There is no crowd `{given}`: use `all` or a base crowd.{}", did_you_mean(.nearest))]
     UnknownCrowd { given: String, nearest: Option<String> },
     #[error("`{parameter}`: {source}.")]
@@ -22,6 +26,9 @@ pub enum Error {
     /// Nothing is worked out for the label up to that day.
     #[error("{}", not_computed(.label, .ds, .first))]
     NotComputed { label: String, ds: Option<Ds>, first: Option<Ds> },
+    /// No event is worked out up to that day, or not the one that was asked for.
+    #[error("{}", no_event_day(.ds, .first))]
+    NoEventDay { ds: Option<Ds>, first: Option<Ds> },
     #[error("stopped")]
     Stopped,
     #[error(transparent)]
@@ -47,6 +54,15 @@ fn not_computed(label: &str, ds: &Option<Ds>, first: &Option<Ds>) -> String {
             "The label `{label}` is not worked out yet: a job does it once an import has published; \
              `POST …/insights/refresh` asks for one."
         ),
+    }
+}
+
+fn no_event_day(ds: &Option<Ds>, first: &Option<Ds>) -> String {
+    match (first, ds) {
+        (Some(first), Some(ds)) => {
+            format!("Nothing is worked out for {ds} or a day before: the first day is {first}.")
+        }
+        _ => "Nothing is worked out yet: a job does it once an import of behaviour has published.".to_owned(),
     }
 }
 
@@ -86,13 +102,21 @@ impl From<Error> for Problem {
                 let problem = Problem::new(Kind::NotFound, "label_not_found", detail);
                 problem.with_fault("label", "unknown_label", nearest)
             }
+            Error::UnknownEvent { nearest, .. } => {
+                let problem = Problem::new(Kind::NotFound, "event_not_found", detail);
+                problem.with_fault("event", "unknown_event", nearest)
+            }
+            Error::UnknownDimension { nearest, .. } => {
+                let problem = Problem::new(Kind::NotFound, "dimension_not_found", detail);
+                problem.with_fault("dim", "unknown_dimension", nearest)
+            }
             Error::UnknownCrowd { nearest, .. } => {
                 let problem = Problem::new(Kind::BadRequest, "unknown_crowd", detail);
                 problem.with_fault("crowd", "unknown_crowd", nearest)
             }
             Error::NotADay { parameter, .. } => refused(parameter, "invalid_ds", detail),
             Error::Parameter { parameter, code, .. } => refused(parameter, code, detail),
-            Error::NotComputed { first, .. } => {
+            Error::NotComputed { first, .. } | Error::NoEventDay { first, .. } => {
                 Problem::new(Kind::NotFound, "not_computed", detail).with("first", first.map(Ds::number))
             }
             Error::Stopped => {

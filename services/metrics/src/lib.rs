@@ -1,10 +1,11 @@
 //! The metrics service: works out, as data are published, how the users of the whole app and of each base
 //! crowd spread over the tags of every label, keeps that in SQL, and serves it.
 //!
-//! It owns the tables `metric_cell`, `metric_label`, `metric_crowd` and `metric_event`.
+//! It owns the tables whose names begin with `metric_`.
 
 mod answers;
 mod error;
+mod event_answers;
 mod instruments;
 mod jobs;
 mod operations;
@@ -38,6 +39,8 @@ pub struct Settings {
     pub recent_days: u32,
     /// Days before today after which a data day is dropped; 0: none is.
     pub kept_days: u32,
+    /// Values of a dimension that are kept of a day: those with most pv.
+    pub dimension_values: usize,
     /// Jobs that run side by side in this process.
     pub concurrency: usize,
 }

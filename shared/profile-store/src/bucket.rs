@@ -24,6 +24,7 @@ use ulid::Ulid;
 
 use crate::document::Document;
 use crate::error::{AtPath, Result, StoreError};
+use crate::shelf::DataFile;
 
 /// A document that was read is taken for the newest for so long: an estimate pays no round trip.
 const DOCUMENT_KNOWN: Duration = Duration::from_secs(1);
@@ -235,8 +236,8 @@ impl Bucket {
         }
     }
 
-    /// The data files of an app, with whether each is old enough to be a stray. Cohorts are not among them.
-    pub fn files(&self, app: &str) -> Result<Vec<(String, bool)>> {
+    /// The data files of an app; those that are old enough may be strays. Cohorts are not among them.
+    pub fn files(&self, app: &str) -> Result<Vec<DataFile>> {
         let (key, store) = (self.key(app, ""), self.store.clone());
         let wanted = key.clone();
         let listed = self.wait(async move { store.list_with_delimiter(Some(&wanted)).await });
@@ -244,7 +245,8 @@ impl Bucket {
         let old = chrono::Utc::now() - STRAY_AFTER;
         let files = listed.objects.into_iter().filter_map(|object| {
             let name = object.location.filename()?.to_owned();
-            name.ends_with(".mst").then_some((name, object.last_modified < old))
+            let (bytes, may_go) = (object.size, object.last_modified < old);
+            name.ends_with(".mst").then_some(DataFile { name, bytes, may_go })
         });
         Ok(files.collect())
     }

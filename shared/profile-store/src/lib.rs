@@ -24,6 +24,7 @@ mod event_part;
 mod event_rows;
 mod event_week;
 mod event_writer;
+mod expiry;
 mod label_part;
 mod manifest;
 mod numbers;
@@ -53,6 +54,7 @@ pub use error::{Result, StoreError};
 pub use event_part::{EventMeta, EventPart};
 pub use event_week::{EventWeek, WeekMeta};
 pub use event_writer::{EventBucket, EventRow, Tuple};
+pub use expiry::{Expired, Kept};
 pub use label_part::{LabelBucket, LabelMeta, LabelPart, LabelRow, TagMeta};
 use manifest::UsersEntry;
 pub use manifest::{

@@ -53,7 +53,7 @@ impl UsersEntry {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LabelEntry {
     pub name: String,
-    /// Code → name of every tag that a published day has; the latest name wins.
+    /// Code → name of every tag that a day has had; the latest name wins.
     pub tags: BTreeMap<i64, String>,
     pub days: BTreeMap<Ds, LabelDay>,
 }

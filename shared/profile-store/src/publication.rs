@@ -3,7 +3,7 @@
 //! The app's lock is held from [`Publication::begin`] on, so that ordinals are given out by one
 //! writer at a time, whatever the number of processes.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use crate::error::{AtPath, Result, StoreError};
 use crate::event_part::{EventMeta, EventPart};
 use crate::event_week::{WeekMeta, write_week};
 use crate::event_writer::{EventBucket, EventPartWriter};
+use crate::expiry::{Expired, Kept};
 use crate::label_part::{LabelBucket, LabelMeta, LabelPartWriter};
 use crate::manifest::{EventDay, EventWeekEntry, FORMAT, LabelDay, LabelEntry, Manifest, UsersEntry};
 use crate::open_part::OpenPart;
@@ -272,6 +273,28 @@ impl Publication {
         Ok(Some(EventWeekEntry { file, of }))
     }
 
+    /// Leaves out the days before those that are kept.
+    pub fn expire(&mut self, kept: Kept) -> Expired {
+        let (expired, files) = self.manifest.expire(kept);
+        files.into_iter().for_each(|file| self.retire(Some(file)));
+        expired
+    }
+
+    /// Bytes of the files that are shown once this is committed, as far as they are written.
+    ///
+    /// # Errors
+    /// The storage can't be reached.
+    pub fn bytes(&self) -> Result<u64> {
+        let needed: HashSet<&str> = self.manifest.files().collect();
+        let files = self.shelf.data_files()?.into_iter();
+        Ok(files.filter(|file| needed.contains(file.name.as_str())).map(|file| file.bytes).sum())
+    }
+
+    /// Whether files wait to be removed whose readers have had their time.
+    pub fn is_overdue(&self, now_ms: i64) -> bool {
+        self.manifest.retired.values().any(|since| *since < now_ms - RETIRED_KEPT_MS)
+    }
+
     fn retire(&mut self, file: Option<String>) {
         let Some(file) = file else { return };
         // Replaced before it was ever shown: nobody can be reading it.
@@ -317,7 +340,7 @@ fn read_or_begin(shelf: &Shelf, app: &str, buckets: u32) -> Result<(Manifest, Be
     if let (Some(manifest), before) = shelf.newest_manifest()? {
         return Ok((manifest, before));
     }
-    if shelf.data_files()?.iter().any(|(file, _)| file.ends_with(".mst")) {
+    if shelf.data_files()?.iter().any(|file| file.name.ends_with(".mst")) {
         return Err(StoreError::NoManifest { path: shelf.folder().join("manifest") });
     }
     let manifest = Manifest::new(app, buckets);
@@ -331,11 +354,10 @@ fn file_name(prefix: &str) -> String {
 
 /// Removes what a publication that never ended left behind. Called under the lock.
 fn remove_strays(shelf: &Shelf, manifest: &Manifest) -> Result<()> {
-    let known: std::collections::HashSet<&str> =
-        manifest.files().chain(manifest.retired.keys().map(String::as_str)).collect();
-    for (file, may_go) in shelf.data_files()? {
-        if may_go && !known.contains(file.as_str()) {
-            shelf.remove(&file)?;
+    let known: HashSet<&str> = manifest.files().chain(manifest.retired.keys().map(String::as_str)).collect();
+    for file in shelf.data_files()? {
+        if file.may_go && !known.contains(file.name.as_str()) {
+            shelf.remove(&file.name)?;
         }
     }
     Ok(())

@@ -29,6 +29,14 @@ pub(crate) struct Shelf {
     bucket: Option<Arc<Bucket>>,
 }
 
+/// A data file as it lies there.
+pub(crate) struct DataFile {
+    pub name: String,
+    pub bytes: u64,
+    /// Whether it may be a stray when no manifest names it.
+    pub may_go: bool,
+}
+
 /// What a manifest is replaced by: the version that was read. None where there was none, and in a folder,
 /// where the lock keeps others out.
 pub(crate) type Before = Option<Versioned>;
@@ -181,13 +189,18 @@ impl Shelf {
         }
     }
 
-    /// The data files that are there, with whether each may be a stray: in a folder, which only the holder
-    /// of its lock writes to, every one may; in a bucket those that are old enough.
-    pub fn data_files(&self) -> Result<Vec<(String, bool)>> {
-        match &self.bucket {
-            Some(bucket) => bucket.files(&self.name),
-            None => Ok(self.local_files()?.into_iter().map(|name| (name, true)).collect()),
+    /// The data files that are there. In a folder, which only the holder of its lock writes to, every one
+    /// may be a stray; in a bucket those that are old enough.
+    pub fn data_files(&self) -> Result<Vec<DataFile>> {
+        if let Some(bucket) = &self.bucket {
+            return bucket.files(&self.name);
         }
+        let file = |name: String| {
+            let path = self.folder.join(&name);
+            let bytes = fs::metadata(&path).at(&path)?.len();
+            Ok(DataFile { name, bytes, may_go: true })
+        };
+        self.local_files()?.into_iter().map(file).collect()
     }
 
     fn local_files(&self) -> Result<Vec<String>> {

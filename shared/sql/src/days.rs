@@ -10,6 +10,9 @@ use sqlx::{AssertSqlSafe, MySqlPool, SqlitePool};
 
 use crate::{Db, Pool, SqlError};
 
+/// Rows that are deleted in one transaction.
+const ROWS: u64 = 10_000;
+
 /// Has partitions ready for the days that come, in ascending order, and drops those before `from`. Safe to
 /// run at any time and by several processes at once.
 pub async fn keep_days(db: &Db, table: &'static str, coming: &[u32], from: u32) -> Result<(), SqlError> {
@@ -44,7 +47,19 @@ async fn partition(pool: &MySqlPool, table: &str, coming: &[u32], from: u32) -> 
         alter(pool, table, format!("ALTER TABLE {table} DROP PARTITION p{day}"), |days| !days.contains(day))
             .await?;
     }
-    Ok(())
+    delete_rest(pool, table, from).await
+}
+
+/// Days that came before the first partition was made, or late: they lie in the partition of a day that is
+/// kept. In slices, for a transaction may hold only so much.
+async fn delete_rest(pool: &MySqlPool, table: &str, from: u32) -> Result<(), SqlError> {
+    let delete = format!("DELETE FROM {table} WHERE ds < ? LIMIT {ROWS}");
+    loop {
+        let deleted = sqlx::query(AssertSqlSafe(delete.clone())).bind(from).execute(pool).await?;
+        if deleted.rows_affected() < ROWS {
+            return Ok(());
+        }
+    }
 }
 
 /// Another process may have done the same at the same moment: that is as good.

@@ -127,4 +127,10 @@ async fn days_are_partitions_and_old_ones_are_dropped() {
     );
     keep_days(&db, "app_usage", &[20261103], 20261102).await.unwrap();
     assert_eq!((scalar(&db, partitions).await, scalar(&db, rows).await), (3, 2));
+
+    // An old day that comes late lies in the first partition, and goes all the same.
+    let late = "INSERT INTO app_usage (ds, app_id, class, calls, units, refused) VALUES (20261001, 'a', 'read', 1, 1, 0)";
+    on!(&db, pool => sqlx::query(late).execute(pool).await.map(drop).unwrap());
+    keep_days(&db, "app_usage", &[20261103], 20261102).await.unwrap();
+    assert_eq!((scalar(&db, partitions).await, scalar(&db, rows).await), (3, 2));
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use muster_jobs::{Failure, Handler, Jobs, NewJob, Priority, Run};
+use muster_jobs::{Failure, Handler, Jobs, Run};
 use muster_profile_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::follow_up::follow_up;
 use crate::build::{BuildError, Watch, build};
 use crate::catalogues::Catalogues;
 use crate::folder::ImportFolder;
@@ -113,7 +114,10 @@ impl Import {
         let parts = staged.parts.len();
         let mut shown = Vec::new();
         let built = self.build(staged, &mut shown);
-        self.follow_up(&shown)?;
+        let runtime = tokio::runtime::Handle::current();
+        for app in &shown {
+            runtime.block_on(follow_up(&self.jobs, &self.settings, &self.run, app))?;
+        }
         if let Err(failure) = built {
             result["apps_published"] = json!(shown);
             return Err(failure.with_result(result));
@@ -184,27 +188,6 @@ impl Import {
             BuildError::Store(StoreError::Full(what)) => Failure::new("store_full", what),
             error => Failure::internal(error),
         })
-    }
-}
-
-impl Import {
-    /// Has done what follows for these apps. An import that dies before this is done again, with this.
-    fn follow_up(&self, apps: &[String]) -> Result<(), Failure> {
-        let runtime = tokio::runtime::Handle::current();
-        for app in apps {
-            for &kind in &self.settings.follow_up {
-                let job = NewJob {
-                    id: None,
-                    app_id: Some(app.clone()),
-                    owner: self.run.job.owner.clone(),
-                    kind,
-                    payload: json!({}),
-                    priority: Priority::Routine,
-                };
-                runtime.block_on(self.jobs.enqueue_unless_waiting(job)).map_err(Failure::internal)?;
-            }
-        }
-        Ok(())
     }
 }
 

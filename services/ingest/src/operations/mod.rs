@@ -1,9 +1,13 @@
 //! What the service decides, apart from HTTP.
 
 mod accept;
+mod every_day;
+mod expire;
 mod sweep;
 
 pub use accept::{Upload, accept};
+pub use every_day::{ask, every_day};
+pub use expire::{Watch, expire};
 pub use sweep::sweep_folders;
 
 use muster_http::Problem;

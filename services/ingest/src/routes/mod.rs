@@ -1,6 +1,7 @@
 //! The service's part of the API.
 
 mod imports;
+mod lifecycle;
 mod rejects;
 
 use actix_web::web::{self, Data, ServiceConfig};
@@ -9,7 +10,7 @@ use utoipa::OpenApi;
 use crate::Ingest;
 
 #[derive(OpenApi)]
-#[openapi(paths(imports::create, rejects::download))]
+#[openapi(paths(imports::create, rejects::download, lifecycle::run))]
 struct Api;
 
 pub fn openapi() -> utoipa::openapi::OpenApi {
@@ -23,5 +24,10 @@ pub fn configure(config: &mut ServiceConfig, ingest: &Data<Ingest>) {
             web::resource("/v1/imports/{job}/rejects")
                 .app_data(ingest.clone())
                 .route(web::get().to(rejects::download)),
+        )
+        .service(
+            web::resource("/v1/apps/{app}/lifecycle")
+                .app_data(ingest.clone())
+                .route(web::post().to(lifecycle::run)),
         );
 }

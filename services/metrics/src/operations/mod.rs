@@ -1,7 +1,9 @@
 //! What the service does, without HTTP.
 
 mod completeness;
+mod dimensions;
 mod distribution;
+mod events;
 mod index;
 mod names;
 mod pass;
@@ -9,7 +11,9 @@ mod plan;
 mod precompute;
 mod trend;
 
+pub use dimensions::dimension;
 pub use distribution::{Order, distribution};
+pub use events::{event_trend, events};
 pub use index::Interval;
 pub use names::{Asked, snapshot};
 pub use precompute::precompute;

@@ -47,7 +47,11 @@ impl Pass<'_> {
     pub async fn work(&self, missing: Missing, done: &mut Done) -> Result<(), Error> {
         let total = missing.amount();
         self.totals(&missing).await?;
-        let (mut worked, mut failed) = (0, None);
+        let mut failed = match self.dimensions(&missing.dimensions, done).await {
+            Err(Error::Store(error)) if !error.is_away() => Some(Error::Store(error)),
+            result => result.map(|()| None)?,
+        };
+        let mut worked = 0;
         for work in missing.work {
             worked += work.amount();
             match self.day(Arc::new(work), done).await {
@@ -175,7 +179,7 @@ impl Pass<'_> {
     }
 }
 
-fn now() -> i64 {
+pub fn now() -> i64 {
     Utc::now().timestamp_millis()
 }
 

@@ -8,6 +8,8 @@ use muster_profile_store::{Manifest, Snapshot};
 use muster_rules::{Caps, Catalogue, Condition, Rule, Universe, check};
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::dimensions::{ValuesOf, wanted};
+use crate::Settings;
 use crate::store::{EventRow, Known};
 
 /// The whole app, as a crowd.
@@ -21,6 +23,7 @@ pub struct Plan {
     pub users: u64,
     pub days: Vec<Day>,
     pub events: Vec<EventRow>,
+    pub dimensions: Vec<ValuesOf>,
 }
 
 pub struct Day {
@@ -54,21 +57,28 @@ pub struct Work {
 
 impl Plan {
     /// None while nothing is published. Days before `oldest` are left out.
-    pub fn new(snapshot: &Snapshot, recent_days: u32, oldest: Option<Ds>) -> Option<Plan> {
+    pub fn new(snapshot: &Snapshot, settings: &Settings, oldest: Option<Ds>) -> Option<Plan> {
         let manifest = snapshot.manifest();
         let newest = SnapshotCatalogue(snapshot).newest()?;
-        let from = newest.plus(1 - i64::from(recent_days.max(1)));
+        let from = newest.plus(1 - i64::from(settings.recent_days.max(1)));
         let from = oldest.map_or(from, |oldest| from.max(oldest));
         let mut days = Vec::new();
         for ds in published(manifest, from).into_iter().rev() {
             days.push(Day { ds, crowds: crowds(snapshot, ds), labels: labels(manifest, ds) });
         }
-        Some(Plan { from, users: snapshot.directory().users(), days, events: events(manifest, from) })
+        Some(Plan {
+            from,
+            users: snapshot.directory().users(),
+            days,
+            events: events(manifest, from),
+            dimensions: wanted(manifest, from, settings.dimension_values),
+        })
     }
 
     /// What of it is not there, or was worked out from other data.
     pub fn missing(self, known: &Known) -> Missing {
-        let Plan { from, users, days, events } = self;
+        let Plan { from, users, days, events, mut dimensions } = self;
+        dimensions.retain(|of| of.is_missing(&known.dimensions));
         let stale = |row: &EventRow| {
             known.events.get(&(row.ds.number(), row.event.clone())) != Some(&row.fingerprint)
         };
@@ -83,7 +93,7 @@ impl Plan {
         let events = events.into_iter().filter(stale).collect();
         let work = days.into_iter().map(|day| day.missing(known));
         let work = work.filter(|work| !work.crowds.is_empty() || !work.labels.is_empty()).collect();
-        Missing { from, users, resized, everyone_on, events, work }
+        Missing { from, users, resized, everyone_on, events, dimensions, work }
     }
 }
 
@@ -96,13 +106,15 @@ pub struct Missing {
     /// Days on which another size of the whole app is written down.
     pub everyone_on: Vec<Ds>,
     pub events: Vec<EventRow>,
+    pub dimensions: Vec<ValuesOf>,
     /// From new to old.
     pub work: Vec<Work>,
 }
 
 impl Missing {
     pub fn is_empty(&self) -> bool {
-        !self.resized && self.everyone_on.is_empty() && self.events.is_empty() && self.work.is_empty()
+        let totals = self.everyone_on.is_empty() && self.events.is_empty() && self.dimensions.is_empty();
+        !self.resized && totals && self.work.is_empty()
     }
 
     /// Labels times days, and days of which only crowds are counted.
@@ -210,6 +222,6 @@ fn events(manifest: &Manifest, from: Ds) -> Vec<EventRow> {
     rows.collect()
 }
 
-fn hash(names: &[&str]) -> String {
+pub fn hash(names: &[&str]) -> String {
     format!("{:032x}", xxh3_128(names.join("\n").as_bytes()))
 }

@@ -27,6 +27,8 @@ pub struct Done {
     /// Lines of labels, one per day and crowd.
     pub labels: usize,
     pub cells: usize,
+    /// Dimensions of events, one per day.
+    pub dimensions: usize,
 }
 
 /// Each pass ends with another look at what is published: of two processes that write at once, the one
@@ -75,11 +77,11 @@ async fn look(
     app: &str,
     now: DateTime<Utc>,
 ) -> Result<Option<(Arc<Snapshot>, Missing)>, Error> {
-    let (store, name, recent) = (metrics.profiles.clone(), app.to_owned(), metrics.settings.recent_days);
+    let (store, name, settings) = (metrics.profiles.clone(), app.to_owned(), metrics.settings.clone());
     let oldest = oldest(metrics, now);
     let planned = tokio::task::spawn_blocking(move || -> Result<_, Error> {
         let Some(snapshot) = store.snapshot(&name)? else { return Ok(None) };
-        Ok(Plan::new(&snapshot, recent, oldest).map(|plan| (snapshot, plan)))
+        Ok(Plan::new(&snapshot, &settings, oldest).map(|plan| (snapshot, plan)))
     });
     let Some((snapshot, plan)) = planned.await.map_err(inside)?? else { return Ok(None) };
     let known = store::known(&metrics.db, app, plan.from).await?;

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::store;
 
 /// Days up to the newest one that a request without `from` gets.
-const DAYS: i64 = 30;
+pub const DAYS: i64 = 30;
 /// Days of one answer.
 const MOST_DAYS: i64 = 400;
 
@@ -68,7 +68,8 @@ fn first_tags(days: &mut [Measured], top: usize) -> BTreeSet<i64> {
     shown
 }
 
-fn check(from: Ds, to: Ds) -> Result<(), Error> {
+/// Refuses what is no span of days, or too long a one.
+pub fn check(from: Ds, to: Ds) -> Result<(), Error> {
     let refused = |detail| Err(Error::Parameter { parameter: "from", code: "invalid_days", detail });
     if from > to {
         return refused(format!("`from` lies behind `to`: {from} and {to}."));

@@ -122,7 +122,7 @@ pub async fn trend(
     tagged::answer(&request, &found)
 }
 
-fn day(parameter: &'static str, text: Option<String>) -> Result<Option<Ds>, Error> {
+pub fn day(parameter: &'static str, text: Option<String>) -> Result<Option<Ds>, Error> {
     let day = text.map(|text| text.parse::<Ds>()).transpose();
     day.map_err(|source| Error::NotADay { parameter, source })
 }
@@ -139,7 +139,7 @@ fn order(text: Option<&str>) -> Result<Order, Error> {
     }
 }
 
-fn count(text: Option<&str>, default: usize) -> Result<usize, Error> {
+pub fn count(text: Option<&str>, default: usize) -> Result<usize, Error> {
     let Some(text) = text else { return Ok(default) };
     let count = text.parse().ok().filter(|count| (1..=MOST_TAGS).contains(count));
     count.ok_or_else(|| Error::Parameter {

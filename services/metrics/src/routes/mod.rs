@@ -1,5 +1,6 @@
 //! The service's part of the API.
 
+mod events;
 mod insights;
 mod refresh;
 mod tagged;
@@ -10,7 +11,14 @@ use utoipa::OpenApi;
 use crate::Metrics;
 
 #[derive(OpenApi)]
-#[openapi(paths(insights::distribution, insights::trend, refresh::refresh))]
+#[openapi(paths(
+    insights::distribution,
+    insights::trend,
+    events::list,
+    events::trend,
+    events::dimension,
+    refresh::refresh
+))]
 struct Api;
 
 pub fn openapi() -> utoipa::openapi::OpenApi {
@@ -22,5 +30,8 @@ pub fn configure(config: &mut ServiceConfig, data: &Data<Metrics>) {
     config
         .service(at("/labels/{label}").route(web::get().to(insights::distribution)))
         .service(at("/labels/{label}/trend").route(web::get().to(insights::trend)))
+        .service(at("/events").route(web::get().to(events::list)))
+        .service(at("/events/{event}").route(web::get().to(events::trend)))
+        .service(at("/events/{event}/dimensions/{dim}").route(web::get().to(events::dimension)))
         .service(at("/refresh").route(web::post().to(refresh::refresh)));
 }

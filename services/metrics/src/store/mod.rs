@@ -1,10 +1,16 @@
 //! The tables of this service. One function per query, the app first in each, the time an argument.
 
 mod cells;
+mod dimensions;
+mod events;
 mod totals;
 mod writes;
 
 pub use cells::{CellRow, cells, label_days, newest_day};
+pub use dimensions::{
+    DimensionRow, KnownDimensions, ValueRow, dimension_values, newest_dimension_day, replace_dimensions,
+};
+pub use events::{TotalRow, event_days, events_of, newest_event_day};
 pub use totals::{Known, known};
 pub use writes::{
     CrowdRow, EventRow, LabelRow, refresh_everyone, replace_crowds, replace_events, replace_labels,
@@ -16,7 +22,14 @@ use muster_sql::Db;
 
 use crate::error::Error;
 
-const TABLES: [&str; 4] = ["metric_cell", "metric_label", "metric_crowd", "metric_event"];
+const TABLES: [&str; 6] = [
+    "metric_cell",
+    "metric_label",
+    "metric_crowd",
+    "metric_event",
+    "metric_dimension",
+    "metric_dimension_day",
+];
 
 /// Makes room for the days that come, and forgets those before `from`.
 pub async fn keep_days(db: &Db, coming: &[u32], from: u32) -> Result<(), Error> {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use muster_days::Ds;
 use muster_sql::{Db, on};
 
+use super::dimensions::{KnownDimensions, known_dimensions};
 use crate::error::Error;
 
 /// Fingerprints of what is there from a day on.
@@ -16,9 +17,11 @@ pub struct Known {
     pub crowds: HashMap<(u32, String), String>,
     /// By day and event.
     pub events: HashMap<(u32, String), String>,
+    pub dimensions: KnownDimensions,
 }
 
 pub async fn known(db: &Db, app: &str, from: Ds) -> Result<Known, Error> {
+    let dimensions = known_dimensions(db, app, from).await?;
     let from = from.number();
     let query = "SELECT ds, label_id, crowd, fingerprint, crowd_users FROM metric_label
          WHERE app_id = ? AND ds >= ?";
@@ -36,5 +39,5 @@ pub async fn known(db: &Db, app: &str, from: Ds) -> Result<Known, Error> {
     let labels = labels
         .into_iter()
         .map(|(ds, label, crowd, fingerprint, users)| ((ds, label, crowd), (fingerprint, users as u64)));
-    Ok(Known { labels: labels.collect(), crowds: by_day(crowds), events: by_day(events) })
+    Ok(Known { labels: labels.collect(), crowds: by_day(crowds), events: by_day(events), dimensions })
 }

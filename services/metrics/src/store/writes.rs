@@ -11,9 +11,9 @@ use sqlx::QueryBuilder;
 use crate::error::Error;
 
 /// Rows of one INSERT.
-const ROWS: usize = 500;
+pub(super) const ROWS: usize = 500;
 /// How often a transaction that lost against another one is begun anew.
-const TRIES: usize = 20;
+pub(super) const TRIES: usize = 20;
 
 /// A line of `metric_label` with its cells.
 #[derive(Debug, Clone)]
@@ -69,6 +69,8 @@ macro_rules! transact {
         }
     }};
 }
+
+pub(super) use transact;
 
 /// Lines of one day and their cells, in place of those of the same labels and crowds.
 pub async fn replace_labels(db: &Db, app: &str, ds: Ds, rows: &[LabelRow], now: i64) -> Result<(), Error> {
