@@ -135,6 +135,8 @@ pub struct IngestConfig {
     pub time_zone: String,
     #[serde(default)]
     pub time_zones: BTreeMap<String, String>,
+    pub start_disabled: bool,
+    pub aside_days: u32,
     pub concurrency: usize,
 }
 
@@ -327,6 +329,8 @@ impl Config {
             zone: zone(&self.ingest.time_zone).context("ingest.time_zone")?,
             zones: zones.collect::<anyhow::Result<_>>().context("ingest.time_zones")?,
             retention: self.retention(),
+            start_disabled: self.ingest.start_disabled,
+            aside_days: self.ingest.aside_days,
             concurrency: self.ingest.concurrency,
             ..muster_ingest::Settings::new(self.data.join("imports"))
         })
@@ -377,7 +381,10 @@ mod tests {
         let text = "listen = '127.0.0.1:9'\n[ingest.time_zones]\nshop = 'Asia/Shanghai'\n[gateway.quotas]\nread = { per_second = 1, burst = 2 }";
         let config = read(text).unwrap();
         assert_eq!(config.listen.port(), 9);
-        assert_eq!(config.ingest_settings().unwrap().zone_of("shop").name(), "Asia/Shanghai");
+        assert_eq!(
+            config.ingest_settings().unwrap().zone("shop", &Default::default()).name(),
+            "Asia/Shanghai"
+        );
         assert_eq!(config.gateway.quotas.read, muster_gateway::Quota::new(1, 2));
         assert_eq!(config.gateway.quotas.job, muster_gateway::Quotas::default().job);
     }

@@ -6,6 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 
 use anyhow::Context;
+use muster_catalogue::Kind;
 use muster_gateway::{AppUsers, Away, Ready};
 use muster_http::Service;
 use muster_jobs::{Handler, Jobs};
@@ -60,8 +61,13 @@ impl Parts {
             turns: Turns::new(config.evaluations(), config.segments.waiting),
         };
         let metrics = Metrics::new(db.clone(), jobs.clone(), store.clone(), config.metrics_settings());
-        // Base crowds of an app's own, and what its events count as, change its profile too.
-        let follow_up = vec![muster_metrics::METRICS];
+        // Base crowds of an app's own, and what its events count as, change its profile too; an app that is
+        // enabled gets what was kept aside for it.
+        let follow_up = vec![
+            (Kind::BaseCrowd, muster_metrics::METRICS),
+            (Kind::Event, muster_metrics::METRICS),
+            (Kind::Settings, muster_ingest::TAKE_IN),
+        ];
         let labels = Labels { db: db.clone(), jobs: jobs.clone(), profiles: store.clone(), follow_up };
         Ok(Parts { db, jobs, store, labels, segments, metrics, ingest })
     }

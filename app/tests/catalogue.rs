@@ -190,3 +190,87 @@ async fn a_calendar_day_is_the_apps_own() {
         assert_eq!(members.len(), same_day, "{app} {ds}");
     }
 }
+
+/// Bytes, and the number of files, that are kept aside.
+fn kept_aside(data: &std::path::Path) -> usize {
+    let mut files = 0;
+    for folder in walk(data).iter().filter(|path| path.ends_with(".aside")) {
+        files += walk(folder).iter().filter(|path| path.extension().is_some_and(|it| it == "body")).count();
+    }
+    files
+}
+
+fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut found = Vec::new();
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        found.extend(walk(&path));
+        found.push(path);
+    }
+    found
+}
+
+/// Waits until no job of the app is left.
+async fn quiet(client: &Client<'_>, app: &str) {
+    for state in ["queued", "running", "queued"] {
+        let (_, page) = client.get(&format!("/v1/jobs?app={app}&state={state}")).await;
+        for job in page["items"].as_array().unwrap() {
+            assert_eq!(client.wait(job["id"].as_str().unwrap()).await["state"], "done");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disabled_app_keeps_its_files_aside_until_it_is_enabled() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let server = Server::start_with(&data, "[ingest]\nstart_disabled = true\n").await;
+    let client = server.client();
+    put(&client, "/v1/apps/on/settings", json!({"enabled": true})).await;
+    let rows = |ds: u32, tag: &str| {
+        let row = |app: &str, user: &str| format!("{ds},{app},1,colour,{user},1,{tag}\n");
+        format!("{LABELS}{}{}{}", row("on", "u1"), row("shop", "u1"), row("shop", "u2"))
+    };
+    for (ds, tag) in [(20261109, "red"), (20261110, "blue")] {
+        let job = client.import_csv("kind=labels", &rows(ds, tag)).await;
+        let result = &job["result"];
+        assert_eq!((&result["rows_published"], &result["rows_set_aside"]), (&json!(1), &json!(2)), "{job}");
+        assert_eq!(result["apps_set_aside"], json!(["shop"]));
+    }
+    assert_eq!(client.get("/v1/apps/on").await.1["users"], 1);
+    assert_eq!(client.get("/v1/apps/shop").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(kept_aside(dir.path()), 2);
+
+    put(&client, "/v1/apps/shop/settings", json!({"enabled": true})).await;
+    quiet(&client, "shop").await;
+    let (_, jobs) = client.get("/v1/jobs?app=shop&kind=take_in").await;
+    let result = &jobs["items"][0]["result"];
+    assert_eq!(
+        (&result["files"], &result["rows_published"], &result["bytes_before"]),
+        (&json!(2), &json!(4), &json!(0))
+    );
+    assert!(result["bytes_after"].as_u64().unwrap() > 0, "{jobs}");
+    let blue = json!({"where": {"label": "colour", "in": ["blue"]}});
+    assert_eq!(count(&client, "shop", blue.clone()).await, (2, 2));
+    assert_eq!(kept_aside(dir.path()), 0);
+
+    // Disabled again: nothing is built any more, and the lifecycle drops what was.
+    put(&client, "/v1/apps/shop/settings", json!({"enabled": false})).await;
+    client.import_csv("kind=labels", &rows(20261111, "green")).await;
+    assert_eq!(count(&client, "shop", blue.clone()).await.0, 2);
+    let (_, job) = client.post("/v1/apps/shop/lifecycle", &json!({})).await;
+    let job = client.wait(job["id"].as_str().unwrap()).await;
+    assert_eq!(
+        (&job["result"]["disabled"], &job["result"]["label_days"]),
+        (&json!(true), &json!(2)),
+        "{job}"
+    );
+    let (before, after) = (job["result"]["bytes_before"].as_u64(), job["result"]["bytes_after"].as_u64());
+    assert!(after < before, "{job}");
+    assert_eq!(client.estimate("shop", &blue).await.1["errors"][0]["code"], "no_data");
+    put(&client, "/v1/apps/shop/settings", json!({"enabled": true})).await;
+    quiet(&client, "shop").await;
+    let green = json!({"where": {"label": "colour", "in": [1]}});
+    assert_eq!(count(&client, "shop", green).await, (2, 2));
+    assert_eq!(client.get("/v1/apps/on").await.1["labels"], 1);
+}

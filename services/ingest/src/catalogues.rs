@@ -25,8 +25,12 @@ impl<'a> Catalogues<'a> {
 
     /// The zone that the app counts its days in.
     pub fn zone_of(&self, app: &str) -> Tz {
-        let own = self.of(app).settings.time_zone.as_ref().and_then(|zone| zone.parse().ok());
-        own.unwrap_or_else(|| self.settings.zone_of(app))
+        self.settings.zone(app, &self.of(app).settings)
+    }
+
+    /// Whether anything is built for the app.
+    pub fn enabled(&self, app: &str) -> bool {
+        self.settings.enabled(&self.of(app).settings)
     }
 
     /// Whether rows of the label may come in.

@@ -4,6 +4,7 @@
 //! ([`staging`]), and builds and publishes the parts ([`build`]). Days past their [`retention`] are dropped.
 //! It owns the profile store's data files and one folder per import.
 
+mod aside;
 pub mod build;
 mod catalogues;
 pub mod folder;
@@ -24,6 +25,7 @@ use muster_http::Service;
 use muster_jobs::{Handler, Jobs};
 use muster_profile_store::Store;
 
+pub use jobs::TAKE_IN;
 pub use operations::{every_day, sweep_folders};
 pub use settings::Settings;
 
@@ -53,5 +55,7 @@ pub fn service(store: Arc<Store>, jobs: Jobs, settings: Settings) -> Service {
 pub fn handlers(store: Arc<Store>, jobs: Jobs, settings: Settings) -> Vec<Arc<dyn Handler>> {
     let lifecycle =
         jobs::LifecycleHandler { store: store.clone(), jobs: jobs.clone(), settings: settings.clone() };
-    vec![Arc::new(jobs::ImportHandler { store, jobs, settings }), Arc::new(lifecycle)]
+    let take_in =
+        jobs::TakeInHandler { store: store.clone(), jobs: jobs.clone(), settings: settings.clone() };
+    vec![Arc::new(jobs::ImportHandler { store, jobs, settings }), Arc::new(lifecycle), Arc::new(take_in)]
 }

@@ -18,7 +18,7 @@ impl Retention {
     /// The first days that are kept on `today`, the app's own day.
     pub fn on(self, today: Ds) -> Kept {
         let from = |days: u32| (days > 0).then(|| today.plus(-i64::from(days)));
-        Kept { labels_from: from(self.label_days), events_from: from(self.event_days) }
+        Kept { labels_from: from(self.label_days), events_from: from(self.event_days), nothing: false }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use muster_catalogue::AppSettings;
 use muster_days::Tz;
 
 use crate::rejects::RejectLimit;
@@ -22,6 +23,10 @@ pub struct Settings {
     pub zones: BTreeMap<String, Tz>,
     /// How long data days are kept, of every app.
     pub retention: Retention,
+    /// Whether apps that don't say are disabled.
+    pub start_disabled: bool,
+    /// Days for which files of disabled apps are kept aside.
+    pub aside_days: u32,
     /// Imports that run side by side in this process.
     pub concurrency: usize,
     /// Kinds of jobs to have done for every app whose published data changed. They get no payload.
@@ -37,17 +42,63 @@ impl Settings {
             zone: Tz::UTC,
             zones: BTreeMap::new(),
             retention: Retention::default(),
+            start_disabled: false,
+            aside_days: 30,
             concurrency: 1,
             follow_up: Vec::new(),
         }
     }
 
-    pub fn zone_of(&self, app: &str) -> Tz {
-        self.zones.get(app).copied().unwrap_or(self.zone)
+    /// The zone that the app counts its days in; `own` is what its catalogue says.
+    pub fn zone(&self, app: &str, own: &AppSettings) -> Tz {
+        let own = own.time_zone.as_ref().and_then(|zone| zone.parse().ok());
+        own.or_else(|| self.zones.get(app).copied()).unwrap_or(self.zone)
     }
 
-    /// How long the app's days are kept. Whoever wants to know asks here.
-    pub fn retention(&self, _app: &str) -> Retention {
-        self.retention
+    /// How long an app's days are kept.
+    pub fn retention(&self, own: &AppSettings) -> Retention {
+        let Retention { label_days, event_days } = self.retention;
+        Retention {
+            label_days: own.label_days.unwrap_or(label_days),
+            event_days: own.event_days.unwrap_or(event_days),
+        }
+    }
+
+    /// Whether anything is built for an app.
+    pub fn enabled(&self, own: &AppSettings) -> bool {
+        own.enabled.unwrap_or(!self.start_disabled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn what_an_app_says_comes_before_what_the_deployment_says() {
+        let mut settings = Settings::new(PathBuf::new());
+        settings.zones.insert("shop".into(), Tz::Asia__Tokyo);
+        settings.retention = Retention { label_days: 5, event_days: 9 };
+        let silent = AppSettings::default();
+        assert_eq!(
+            (settings.zone("shop", &silent), settings.zone("other", &silent)),
+            (Tz::Asia__Tokyo, Tz::UTC)
+        );
+        assert_eq!(settings.retention(&silent), settings.retention);
+        assert!(settings.enabled(&silent));
+        settings.start_disabled = true;
+        assert!(!settings.enabled(&silent));
+
+        let own = AppSettings {
+            time_zone: Some("Asia/Kolkata".into()),
+            event_days: Some(0),
+            enabled: Some(true),
+            ..AppSettings::default()
+        };
+        assert_eq!(settings.zone("shop", &own), Tz::Asia__Kolkata);
+        assert_eq!(settings.retention(&own), Retention { label_days: 5, event_days: 0 });
+        assert!(settings.enabled(&own));
     }
 }

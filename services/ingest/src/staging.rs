@@ -31,6 +31,9 @@ pub enum StagedPart {
 /// Takes what the readers read, piece by piece.
 pub struct Staging<'a> {
     store: &'a Store,
+    disabled: &'a dyn Fn(&str) -> bool,
+    aside: BTreeSet<String>,
+    rows_aside: u64,
     rows: RowStore,
     spare: Arc<Spare>,
     rejects: RejectReport,
@@ -53,6 +56,9 @@ pub struct Staged {
     pub rows: StagedRows,
     pub count: u64,
     pub rejected: u64,
+    /// Apps that are disabled, of which nothing is staged, and how many good rows of theirs there were.
+    pub aside: BTreeSet<String>,
+    pub rows_aside: u64,
 }
 
 /// The number of buckets was settled while the rows were read: reading them again will do.
@@ -65,6 +71,9 @@ impl<'a> Staging<'a> {
     pub fn new(store: &'a Store, spill: &Path, memory: usize, rejects: RejectReport) -> Staging<'a> {
         Staging {
             store,
+            disabled: &|_| false,
+            aside: BTreeSet::new(),
+            rows_aside: 0,
             rows: RowStore::new(spill, memory),
             spare: Arc::default(),
             rejects,
@@ -79,6 +88,11 @@ impl<'a> Staging<'a> {
         }
     }
 
+    /// Leaves out the rows of the apps that `disabled` names.
+    pub fn without(self, disabled: &'a dyn Fn(&str) -> bool) -> Staging<'a> {
+        Staging { disabled, ..self }
+    }
+
     pub fn finish(self) -> io::Result<Staged> {
         let rejected = self.rejects.finish()?;
         let rows = self.rows.finish();
@@ -89,6 +103,8 @@ impl<'a> Staging<'a> {
             rows,
             count: self.count,
             rejected,
+            aside: self.aside,
+            rows_aside: self.rows_aside,
         })
     }
 
@@ -138,6 +154,12 @@ impl<'a> Staging<'a> {
         let mut numbers = Vec::with_capacity(piece.parts.len());
         for (part, own) in piece.parts.iter().zip(0..) {
             let app = apps[part.app as usize];
+            if (self.disabled)(&self.apps[app as usize].app) {
+                self.aside.insert(self.apps[app as usize].app.clone());
+                self.rows_aside += piece.lines(own).len() as u64;
+                numbers.push(None);
+                continue;
+            }
             let number = match &part.of {
                 Of::Event { name, .. } => self.event_part(app, part.ds, name),
                 Of::Label { id, name } => match self.name_owner(app, name, *id) {
@@ -202,8 +224,9 @@ impl<'a> Pieces for Staging<'a> {
     fn take(&mut self, mut piece: Piece<'a>) -> io::Result<()> {
         let mut bad = std::mem::take(&mut piece.bad);
         let refused = bad.len();
+        let aside = self.rows_aside;
         let numbers = self.numbers(&piece, &mut bad)?;
-        self.count += (piece.count() - (bad.len() - refused)) as u64;
+        self.count += (piece.count() - (bad.len() - refused)) as u64 - (self.rows_aside - aside);
         bad.sort_by_key(|bad| bad.line);
         bad.iter().try_for_each(|bad| self.rejects.write(&bad.borrowed()))?;
         self.take_names(&mut piece, &numbers);

@@ -12,6 +12,7 @@ mod store;
 
 use std::sync::Arc;
 
+use muster_catalogue::Kind;
 use muster_http::Service;
 use muster_jobs::Jobs;
 use muster_profile_store::Store;
@@ -25,8 +26,9 @@ pub struct Labels {
     pub db: Db,
     pub jobs: Jobs,
     pub profiles: Arc<Store>,
-    /// Kinds of jobs to have done for an app whose catalogue has changed. They get no payload.
-    pub follow_up: Vec<&'static str>,
+    /// Kinds of jobs to have done for an app of whose catalogue an entry of that kind has changed. They get
+    /// no payload.
+    pub follow_up: Vec<(Kind, &'static str)>,
 }
 
 /// The service's part of the OpenAPI document, for a gateway in another process.

@@ -15,6 +15,15 @@ pub struct AppSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 16, minimum = 1, maximum = 65536)]
     pub buckets: Option<u32>,
+    /// Days before today that label days and event days are kept; 0: all are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_days: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_days: Option<u32>,
+    /// Whether imports build anything. Files of an app that is disabled are kept aside for a while and taken
+    /// in once it is enabled; what it had published is dropped by the lifecycle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
     /// What becomes of rows of labels that the catalogue does not know.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown_labels: Option<UnknownLabels>,

@@ -9,6 +9,8 @@ use crate::manifest::{EventEntry, LabelEntry, Manifest};
 pub struct Kept {
     pub labels_from: Option<Ds>,
     pub events_from: Option<Ds>,
+    /// No day is kept, whatever the others say.
+    pub nothing: bool,
 }
 
 /// How many days were left out: one for each label or event that had it.
@@ -31,6 +33,19 @@ impl Manifest {
     /// Names stay: labels, tags, events and dimensions that rules know go on being known.
     pub(crate) fn expire(&mut self, kept: Kept) -> (Expired, Vec<String>) {
         let (mut expired, mut files) = (Expired::default(), Vec::new());
+        if kept.nothing {
+            for label in self.labels.values_mut() {
+                expired.label_days += label.days.len();
+                files.extend(std::mem::take(&mut label.days).into_values().map(|day| day.file));
+            }
+            for event in self.events.values_mut() {
+                expired.event_days += event.days.len();
+                expired.weeks += event.weeks.len();
+                files.extend(std::mem::take(&mut event.days).into_values().map(|day| day.file));
+                files.extend(std::mem::take(&mut event.weeks).into_values().map(|week| week.file));
+            }
+            return (expired, files);
+        }
         if let Some(from) = kept.labels_from {
             for label in self.labels.values_mut() {
                 expired.label_days += label.expire(from, &mut files);

@@ -6,17 +6,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use muster_jobs::{Failure, Handler, Jobs, Run};
+use muster_jobs::{Failure, Handler, Jobs, Priority, Run};
 use muster_profile_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::follow_up::follow_up;
+use super::take_in::TAKE_IN;
+use crate::aside;
 use crate::build::{BuildError, Watch, build};
 use crate::catalogues::Catalogues;
 use crate::folder::ImportFolder;
 use crate::formats::{self, Counts, Format, Intake, Kind, ReadError, Source};
 use crate::instruments;
+use crate::operations::ask;
 use crate::rejects::{RejectLimit, RejectReport};
 use crate::settings::Settings;
 use crate::staging::{Staged, Staging};
@@ -79,17 +82,17 @@ impl Handler for ImportHandler {
     }
 }
 
-struct Import {
-    store: Arc<Store>,
-    jobs: Jobs,
-    settings: Settings,
-    folder: ImportFolder,
-    payload: ImportPayload,
-    run: Run,
+pub(super) struct Import {
+    pub store: Arc<Store>,
+    pub jobs: Jobs,
+    pub settings: Settings,
+    pub folder: ImportFolder,
+    pub payload: ImportPayload,
+    pub run: Run,
 }
 
 impl Import {
-    fn run(self) -> Result<Value, Failure> {
+    pub fn run(self) -> Result<Value, Failure> {
         let (counts, staged) = self.read()?;
         let rejected = staged.rejected;
         let mut result = json!({
@@ -110,7 +113,8 @@ impl Import {
                 .with_extra(result.clone())
                 .with_result(result));
         }
-        let apps = staged.apps.len();
+        let aside = self.set_aside(&staged)?;
+        let (apps, set_aside) = (staged.apps.len() - aside.len(), staged.rows_aside);
         let parts = staged.parts.len();
         let mut shown = Vec::new();
         let built = self.build(staged, &mut shown);
@@ -122,12 +126,34 @@ impl Import {
             result["apps_published"] = json!(shown);
             return Err(failure.with_result(result));
         }
-        let published = counts.read - rejected;
+        let published = counts.read - rejected - set_aside;
         instruments::rows(&self.payload.kind, published, rejected);
         result["rows_published"] = published.into();
         result["apps"] = apps.into();
         result["parts"] = parts.into();
+        if !aside.is_empty() {
+            result["rows_set_aside"] = set_aside.into();
+            result["apps_set_aside"] = json!(aside);
+        }
         Ok(result)
+    }
+
+    /// Keeps the file for the apps that are disabled, and names them.
+    fn set_aside(&self, staged: &Staged) -> Result<BTreeSet<String>, Failure> {
+        let runtime = tokio::runtime::Handle::current();
+        for app in &staged.aside {
+            aside::keep(&self.settings, app, &self.run.job.id, &self.payload, &self.folder.body())
+                .map_err(Failure::internal)?;
+            // It may have been enabled while the rows were read: then whoever took in its files did not see
+            // this one.
+            let own = self.store.catalogue(app).map_err(Failure::internal)?.settings;
+            if self.settings.enabled(&own) {
+                let owner = &self.run.job.owner;
+                let job = ask(&self.jobs, TAKE_IN, app, owner, Priority::Routine);
+                runtime.block_on(job).map_err(Failure::internal)?;
+            }
+        }
+        Ok(staged.aside.clone())
     }
 
     /// Reads the file to its end and writes the whole reject report.
@@ -142,13 +168,15 @@ impl Import {
         let spill = self.folder.fresh_spill().map_err(Failure::internal)?;
         let report = RejectReport::create(&self.folder.rejects(), &payload.file, false);
         let report = report.map_err(Failure::internal)?;
-        let mut staging = Staging::new(&self.store, &spill, self.settings.memory, report);
         let consumed = AtomicU64::new(0);
         let stopped = || {
             self.run.progress(READING * consumed.load(Ordering::Relaxed) as f64 / bytes as f64);
             self.run.stopped()
         };
         let catalogues = Catalogues::new(&self.store, &self.settings);
+        let disabled = |app: &str| !catalogues.enabled(app);
+        let staging = Staging::new(&self.store, &spill, self.settings.memory, report);
+        let mut staging = staging.without(&disabled);
         let intake = Intake {
             allowed: &|app| payload.apps.as_ref().is_none_or(|apps| apps.contains(app)),
             takes_label: &|app, label| catalogues.takes_label(app, label),
@@ -164,8 +192,9 @@ impl Import {
             Kind::Events => formats::read_events(&source, &intake, &mut staging),
         };
         let counts = counts.map_err(read_failed)?;
+        let staged = staging.finish().map_err(Failure::internal)?;
         catalogues.finish().map_err(Failure::internal)?;
-        Ok((counts, staging.finish().map_err(Failure::internal)?))
+        Ok((counts, staged))
     }
 
     /// `shown` tells which apps were published, those before a failure too.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use muster_days::Ds;
 use muster_jobs::{Failure, Handler, Jobs, Run};
-use muster_profile_store::Store;
+use muster_profile_store::{Kept, Store};
 use serde_json::Value;
 
 use super::follow_up::follow_up;
@@ -36,9 +36,7 @@ impl Handler for LifecycleHandler {
         let app = run.job.app_id.clone();
         let app = app.ok_or_else(|| Failure::new("bad_payload", "the job names no app"))?;
         let now = Utc::now();
-        let today = Ds::of(now, self.settings.zone_of(&app));
-        let today = today.ok_or_else(|| Failure::internal("the clock is outside of the calendar"))?;
-        let kept = self.settings.retention(&app).on(today);
+        let kept = self.kept(&app, now).await?;
         let (store, name, watched) = (self.store.clone(), app.clone(), run.clone());
         let runtime = tokio::runtime::Handle::current();
         let dropped = tokio::task::spawn_blocking(move || {
@@ -54,5 +52,20 @@ impl Handler for LifecycleHandler {
         // Also where nothing was dropped: an earlier attempt may have died just here.
         follow_up(&self.jobs, &self.settings, run, &app).await?;
         serde_json::to_value(dropped).map_err(Failure::internal)
+    }
+}
+
+impl LifecycleHandler {
+    /// Of an app that is disabled nothing is kept.
+    async fn kept(&self, app: &str, now: DateTime<Utc>) -> Result<Kept, Failure> {
+        let (store, name) = (self.store.clone(), app.to_owned());
+        let own = tokio::task::spawn_blocking(move || store.catalogue(&name)).await;
+        let own = own.map_err(Failure::internal)?.map_err(Failure::internal)?.settings;
+        if !self.settings.enabled(&own) {
+            return Ok(Kept { nothing: true, ..Kept::default() });
+        }
+        let today = Ds::of(now, self.settings.zone(app, &own));
+        let today = today.ok_or_else(|| Failure::internal("the clock is outside of the calendar"))?;
+        Ok(self.settings.retention(&own).on(today))
     }
 }

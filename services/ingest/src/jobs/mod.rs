@@ -3,6 +3,8 @@
 mod follow_up;
 mod import;
 mod lifecycle;
+mod take_in;
 
 pub use import::{IMPORT, ImportHandler, ImportPayload, format_name};
 pub use lifecycle::{LIFECYCLE, LifecycleHandler};
+pub use take_in::{TAKE_IN, TakeInHandler};

@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use chrono::Utc;
-use muster_days::Ds;
+use muster_days::{Ds, Tz};
 use muster_jobs::{Job, Jobs, JobsError, NewJob, Priority};
 use muster_profile_store::Store;
 use serde_json::json;
 
+use crate::aside;
 use crate::jobs::LIFECYCLE;
 use crate::settings::Settings;
 
@@ -35,26 +36,51 @@ async fn look(
     settings: &Settings,
     seen: &mut HashMap<String, Ds>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let listed = store.clone();
-    let apps = tokio::task::spawn_blocking(move || listed.apps()).await??;
-    for app in apps.into_iter().filter(|app| !settings.retention(app).keeps_all()) {
-        let Some(today) = Ds::of(Utc::now(), settings.zone_of(&app)) else { continue };
+    let (listed, known) = (store.clone(), settings.clone());
+    let apps = tokio::task::spawn_blocking(move || {
+        aside::expire(&known, SystemTime::now())?;
+        of_interest(&listed, &known)
+    });
+    for (app, zone) in apps.await?? {
+        let Some(today) = Ds::of(Utc::now(), zone) else { continue };
         if seen.get(&app) == Some(&today) {
             continue;
         }
-        ask(jobs, &app, "local", Priority::Routine).await?;
+        ask(jobs, LIFECYCLE, &app, "local", Priority::Routine).await?;
         seen.insert(app, today);
     }
     Ok(())
 }
 
-/// A job for the app, or the one that waits.
-pub async fn ask(jobs: &Jobs, app: &str, owner: &str, priority: Priority) -> Result<Job, JobsError> {
+/// Apps that don't keep everything, and where they are.
+fn of_interest(
+    store: &Store,
+    settings: &Settings,
+) -> Result<Vec<(String, Tz)>, Box<dyn std::error::Error + Send + Sync>> {
+    let mut apps = Vec::new();
+    for app in store.apps()? {
+        let own = store.catalogue(&app)?.settings;
+        if !settings.enabled(&own) || !settings.retention(&own).keeps_all() {
+            let zone = settings.zone(&app, &own);
+            apps.push((app, zone));
+        }
+    }
+    Ok(apps)
+}
+
+/// A job of the kind for the app, or the one that waits. It gets no payload.
+pub async fn ask(
+    jobs: &Jobs,
+    kind: &'static str,
+    app: &str,
+    owner: &str,
+    priority: Priority,
+) -> Result<Job, JobsError> {
     let job = NewJob {
         id: None,
         app_id: Some(app.to_owned()),
         owner: owner.to_owned(),
-        kind: LIFECYCLE,
+        kind,
         payload: json!({}),
         priority,
     };

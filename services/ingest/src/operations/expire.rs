@@ -10,6 +10,8 @@ pub struct Dropped {
     /// The first day that is kept; null: all are.
     pub labels_from: Option<Ds>,
     pub events_from: Option<Ds>,
+    /// The app is disabled: none are.
+    pub disabled: bool,
     /// Days of labels, of events, and sums of weeks that were dropped.
     pub label_days: usize,
     pub event_days: usize,
@@ -44,6 +46,7 @@ pub fn expire(store: &Store, app: &str, kept: Kept, watch: &Watch<'_>) -> Result
     let dropped = Dropped {
         labels_from: kept.labels_from,
         events_from: kept.events_from,
+        disabled: kept.nothing,
         label_days: expired.label_days,
         event_days: expired.event_days,
         weeks: expired.weeks,

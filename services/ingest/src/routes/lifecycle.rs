@@ -7,6 +7,7 @@ use muster_http::{Caller, Problem, ProblemBody, Role};
 use muster_jobs::Priority;
 
 use crate::Ingest;
+use crate::jobs::LIFECYCLE;
 use crate::operations::{ask, jobs_problem};
 
 /// Drop the days of an app that are past their retention.
@@ -38,6 +39,7 @@ pub async fn run(ingest: Data<Ingest>, caller: Caller, app: Path<String>) -> Res
     if users.is_none() {
         return Err(Problem::app_not_found(&app));
     }
-    let job = ask(&ingest.jobs, &app, &caller.id, Priority::Interactive).await.map_err(jobs_problem)?;
+    let job =
+        ask(&ingest.jobs, LIFECYCLE, &app, &caller.id, Priority::Interactive).await.map_err(jobs_problem)?;
     Ok(HttpResponse::Accepted().insert_header((LOCATION, format!("/v1/jobs/{}", job.id))).json(job))
 }

@@ -6,6 +6,7 @@ use actix_web::dev::Service as _;
 use actix_web::http::StatusCode;
 use actix_web::test::TestRequest;
 use actix_web::{App, HttpMessage, test};
+use muster_catalogue::Kind;
 use muster_days::Ds;
 use muster_http::{Apps, Caller, Role, extractors};
 use muster_jobs::{Jobs, QueueAt};
@@ -83,7 +84,7 @@ impl Shop {
             None => QueueAt::File(folder.join("queue.db")),
         };
         let jobs = Jobs::new(db.clone(), &queue, muster_jobs::Settings::default()).await.unwrap();
-        Labels { db, jobs, profiles: self.store.clone(), follow_up: vec!["metrics"] }
+        Labels { db, jobs, profiles: self.store.clone(), follow_up: vec![(Kind::BaseCrowd, "metrics")] }
     }
 
     pub fn import(&self, app: &str) -> Import {

@@ -1,5 +1,7 @@
 //! One change: what it replaces is checked, kept as a version, and shown.
 
+use std::collections::BTreeSet;
+
 use muster_catalogue::{AppCatalogue, Entry, Kind};
 use muster_jobs::{NewJob, Priority};
 use serde::Serialize;
@@ -93,7 +95,7 @@ pub async fn change(
         }
         let version = next.version;
         show(labels, app, next).await?;
-        follow_up(labels, app, &author.id).await?;
+        follow_up(labels, app, &author.id, &entries).await?;
         return Ok(Changed { version, dry_run: false, changed });
     }
     Err(Error::inside(format!("the catalogue of {app} was changed by others again and again")))
@@ -124,13 +126,15 @@ async fn show(labels: &Labels, app: &str, document: AppCatalogue) -> Result<()> 
     labels.blocking(move |store| Ok(store.show_catalogue(&app, &document)?)).await
 }
 
-/// What is worked out for base crowds and from active days is so no longer.
-async fn follow_up(labels: &Labels, app: &str, owner: &str) -> Result<()> {
-    let known = app.to_owned();
-    if labels.blocking(move |store| Ok(store.snapshot(&known)?.is_none())).await? {
-        return Ok(());
-    }
-    for kind in &labels.follow_up {
+/// Has done what the new entries ask for.
+async fn follow_up(labels: &Labels, app: &str, owner: &str, entries: &[Entry]) -> Result<()> {
+    let kinds: BTreeSet<&'static str> = labels
+        .follow_up
+        .iter()
+        .filter(|(of, _)| entries.iter().any(|entry| entry.kind == *of))
+        .map(|(_, kind)| *kind)
+        .collect();
+    for kind in kinds {
         let job = NewJob {
             id: None,
             app_id: Some(app.to_owned()),
