@@ -191,6 +191,51 @@ async fn a_calendar_day_is_the_apps_own() {
     }
 }
 
+/// A floor of 5 among 60 users: who are too few is neither counted nor listed, by whatever way.
+#[tokio::test(flavor = "multi_thread")]
+async fn crowds_below_the_privacy_floor_are_not_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&dir.path().join("data")).await;
+    let client = server.client();
+    let mut labels = LABELS.to_owned();
+    for user in 0..60 {
+        let tag = if user < 3 { 1 } else { 2 + user % 2 };
+        labels += &format!("20261110,shop,1,colour,u{user},{tag},c{tag}\n");
+    }
+    client.import_csv("kind=labels", &labels).await;
+    let rare = json!({"label": "colour", "in": ["c1"]});
+    let of_rare = json!({"where": rare});
+    let early = client.cohort("shop", &of_rare).await;
+    assert_eq!(early["size"], 3);
+    put(&client, "/v1/apps/shop/settings", json!({"privacy_floor": 5})).await;
+
+    let common = json!({"label": "colour", "in": ["c2"]});
+    let hidden =
+        [of_rare.clone(), json!({"where": {"not": rare}}), json!({"where": {"all": [common, rare.clone()]}})];
+    for (rule, shown) in hidden.iter().zip([false, false, true]) {
+        let (_, answer) = client.estimate("shop", rule).await;
+        assert_eq!(answer["count"].is_u64(), shown, "{answer}");
+        assert_eq!((&answer["universe_count"], &answer["privacy_floor"]), (&json!(60), &json!(5)));
+    }
+    let (_, answer) = client.estimate("shop", &hidden[2]).await;
+    assert_eq!(answer["leaves"]["/where/all/1"], Value::Null, "{answer}");
+    assert!(answer["leaves"]["/where/all/0"].is_u64(), "{answer}");
+
+    // No cohort is made any more, and the one that was made tells nothing.
+    let segment = json!({"name": "rare", "rule": of_rare, "refresh": "manual"});
+    let (_, segment) = client.post("/v1/apps/shop/segments", &segment).await;
+    let run = format!("/v1/apps/shop/segments/{}/run", segment["id"].as_str().unwrap());
+    let (_, job) = client.post(&run, &json!({})).await;
+    let job = client.wait(job["id"].as_str().unwrap()).await;
+    assert_eq!((&job["state"], &job["error"]["code"]), (&json!("failed"), &json!("below_floor")), "{job}");
+    let cohort = format!("/v1/apps/shop/cohorts/{}", early["cohort_id"].as_str().unwrap());
+    assert_eq!(client.get(&cohort).await.1["size"], Value::Null);
+    for path in ["users", "users/u1"] {
+        let (status, problem) = client.get(&format!("{cohort}/{path}")).await;
+        assert_eq!((status, &problem["code"]), (StatusCode::FORBIDDEN, &json!("below_floor")), "{problem}");
+    }
+}
+
 /// Bytes, and the number of files, that are kept aside.
 fn kept_aside(data: &std::path::Path) -> usize {
     let mut files = 0;

@@ -29,6 +29,9 @@ pub fn to_text(rule: &Value, answer: &Value) -> String {
 /// `1,234 of 200,000 users (0.617 %), exact, in 1.3 ms`
 fn headline(rule: &Value, answer: &Value) -> String {
     let whole = |key: &str| answer.get(key).and_then(Value::as_u64).unwrap_or_default();
+    if let (Some(Value::Null), Some(floor)) = (answer.get("count"), answer.get("privacy_floor")) {
+        return format!("not shown: these users, or all others, are fewer than the privacy floor of {floor}");
+    }
     let (count, of) = (whole("count"), whole("universe_count"));
     let universe = match rule.get("universe").and_then(Value::as_str) {
         None | Some("all") => "users".to_owned(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use muster_catalogue::Floor;
 use muster_days::Ds;
 use serde::Serialize;
 use serde_json::Value;
@@ -12,9 +13,15 @@ use utoipa::ToSchema;
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Estimate {
     /// Users of the universe that satisfy the rule; estimated when `exact` is false, and so is what follows.
-    pub count: u64,
+    /// Null where these, or all others, are fewer than the app's privacy floor; so are the other counts.
+    #[schema(required)]
+    pub count: Option<u64>,
     /// Exact for the universe `all`.
-    pub universe_count: u64,
+    #[schema(required)]
+    pub universe_count: Option<u64>,
+    /// The smallest crowd that is shown, where the app has such a floor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub privacy_floor: Option<u64>,
     /// The day the rule looked from, `YYYYMMDD`.
     #[schema(value_type = u32, example = 20261101)]
     pub as_of: Ds,
@@ -32,7 +39,7 @@ pub struct Estimate {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evaluated: Option<f64>,
     /// Users of the universe per condition, by the condition's JSON pointer in the rule.
-    pub leaves: BTreeMap<String, u64>,
+    pub leaves: BTreeMap<String, Option<u64>>,
     /// Per part of the rule: which published day it used, and which days are missing.
     #[schema(value_type = Vec<Object>)]
     pub freshness: Value,
@@ -80,7 +87,9 @@ pub struct Cohort {
     /// `YYYYMMDD`.
     #[schema(value_type = u32, example = 20261101)]
     pub ds: Ds,
-    pub size: u64,
+    /// Null where the app has been given a privacy floor since that is above it.
+    #[schema(required)]
+    pub size: Option<u64>,
     pub universe_count: u64,
     /// Equal for equal sets of user ids.
     pub hash: String,
@@ -92,6 +101,14 @@ pub struct Cohort {
     pub created_at: DateTime<Utc>,
     #[serde(skip)]
     pub inputs: String,
+}
+
+impl Cohort {
+    /// Without its size, if that may not be shown.
+    pub fn under(self, floor: Floor) -> Cohort {
+        let size = self.size.and_then(|size| floor.shown(size, self.universe_count));
+        Cohort { size, ..self }
+    }
 }
 
 /// Whether a user is in a cohort, and why.

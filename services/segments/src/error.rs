@@ -1,5 +1,6 @@
 //! What can go wrong here, and what a caller is told of it.
 
+use muster_catalogue::Floor;
 use muster_evaluator::EvaluationError;
 use muster_http::{FieldError, Kind, Problem};
 use muster_jobs::{Failure, JobsError};
@@ -22,6 +23,9 @@ pub enum Error {
     /// A member of the body, by JSON pointer.
     #[error("{detail}")]
     Body { pointer: &'static str, code: &'static str, detail: String },
+    /// A crowd of fewer users than the app lets be shown, or all but fewer.
+    #[error("these users, or all others, are fewer than the app's privacy floor of {}", .0.users())]
+    BelowFloor(Floor),
     #[error("stopped")]
     Stopped,
     /// So many evaluations of the app wait already.
@@ -88,6 +92,7 @@ impl From<Error> for Problem {
             Error::Body { pointer, code, detail } => {
                 Problem::new(Kind::Invalid, "invalid_body", detail).with_fault(pointer, code, None)
             }
+            Error::BelowFloor(_) => Problem::new(Kind::Forbidden, "below_floor", sentence(&error)),
             Error::Stopped => {
                 Problem::new(Kind::Unavailable, "stopped", "The evaluation was stopped.").retry_after(1)
             }
@@ -107,6 +112,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
         match error {
             Error::Stopped => Failure::stopped(),
+            Error::BelowFloor(_) => Failure::new("below_floor", format!("{error}")),
             Error::NoApp(_) | Error::NotFound(_) => Failure::new("not_found", format!("{error}")),
             Error::Rule(problems) => {
                 let errors = fields(problems);
@@ -116,6 +122,14 @@ impl From<Error> for Failure {
             error => Failure::internal(error),
         }
     }
+}
+
+/// With a capital letter and a full stop.
+fn sentence(error: &Error) -> String {
+    let text = error.to_string();
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str())
 }
 
 fn rule_refused(problems: Vec<muster_rules::Problem>) -> Problem {

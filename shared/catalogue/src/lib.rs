@@ -5,6 +5,7 @@
 
 mod cards;
 mod entry;
+mod floor;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use utoipa::ToSchema;
 
 pub use cards::{BaseCrowdCard, EventCard, LabelCard, TagCard};
 pub use entry::{Entry, Kind};
+pub use floor::Floor;
 pub use settings::{AppSettings, UnknownLabels};
 
 /// Language (`en`, `zh-CN`) → name.

@@ -15,6 +15,11 @@ pub struct AppSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 16, minimum = 1, maximum = 65536)]
     pub buckets: Option<u32>,
+    /// The smallest crowd that may be shown: counts of fewer users, and of all but fewer, are null, and no
+    /// cohort is made of them. 0: any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 20)]
+    pub privacy_floor: Option<u64>,
     /// Days before today that label days and event days are kept; 0: all are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_days: Option<u32>,

@@ -42,15 +42,21 @@ pub fn estimate(
     if sampling.is_some() {
         instruments::might_sample(counted.interval.is_none());
     }
+    let floor = prepared.floor();
+    let universe = counted.counts.universe;
+    let count = floor.shown(counted.counts.count, universe);
+    let universe_count = floor.shown(universe, universe);
+    let shown = counted.counts.leaves.into_iter().map(|users| floor.shown(users, universe));
     Ok(Estimate {
-        count: counted.counts.count,
-        universe_count: counted.counts.universe,
+        count,
+        universe_count,
+        privacy_floor: (floor.users() > 0).then_some(floor.users()),
         as_of: prepared.as_of(),
         exact: counted.interval.is_none(),
-        interval: counted.interval,
-        universe_interval: counted.universe_interval,
+        interval: counted.interval.filter(|_| count.is_some()),
+        universe_interval: counted.universe_interval.filter(|_| universe_count.is_some()),
         evaluated: sampling.map(|_| counted.evaluated),
-        leaves: leaves.iter().map(|leaf| leaf.pointer.clone()).zip(counted.counts.leaves).collect(),
+        leaves: leaves.iter().map(|leaf| leaf.pointer.clone()).zip(shown).collect(),
         freshness: serde_json::to_value(&prepared.freshness)?,
         warnings: serde_json::to_value(&prepared.warnings)?,
         took_ms: (took.as_secs_f64() * 1e6).round() / 1e3,

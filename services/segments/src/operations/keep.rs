@@ -5,6 +5,7 @@ use muster_evaluator::SnapshotCatalogue;
 use muster_rules::check;
 use ulid::Ulid;
 
+use super::floor::floor;
 use super::prepare::{parse, snapshot};
 use crate::Segments;
 use crate::answers::Segment;
@@ -98,6 +99,10 @@ async fn checked(
 /// The row as the API shows it.
 pub async fn shown(segments: &Segments, row: SegmentRow) -> Result<Segment, Error> {
     let last_cohort = store::last_cohort(&segments.db, &row.app_id, &row.id).await?;
+    let last_cohort = match last_cohort {
+        Some(cohort) => Some(cohort.under(floor(segments, &row.app_id).await?)),
+        None => None,
+    };
     Ok(Segment {
         rule: serde_json::from_str(&row.rule)?,
         created_at: store::time(row.created_at)?,

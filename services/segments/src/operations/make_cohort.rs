@@ -42,13 +42,17 @@ pub fn make_cohort(
     let (universe, members) = span.in_scope(|| -> Result<_, Error> {
         Ok((prepared.bound.universe_size(control)?, prepared.bound.members(control)?))
     })?;
+    let size: u64 = members.iter().map(RoaringBitmap::len).sum();
+    let floor = prepared.floor();
+    if floor.shown(size, universe).is_none() {
+        return Err(Error::BelowFloor(floor));
+    }
     // The day is fixed from here on: asked later why a user is in, the rule looks from the same day.
     rule.as_of = Some(prepared.as_of());
     let id = order.job.replacen("job_", "coh_", 1);
     let hash = hash::of_members(prepared.bound.snapshot().directory(), &members);
     tracing::info_span!("write cohort")
         .in_scope(|| segments.profiles.write_cohort(&order.app, &id, prepared.as_of(), &members))?;
-    let size: u64 = members.iter().map(RoaringBitmap::len).sum();
     instruments::cohort_made(began.elapsed(), size);
     Ok(NewCohort {
         id,

@@ -3,6 +3,7 @@
 mod estimate;
 mod explain;
 mod export;
+mod floor;
 mod keep;
 mod make_cohort;
 mod prepare;
@@ -10,6 +11,7 @@ mod prepare;
 pub use estimate::{Contract, estimate};
 pub use explain::membership;
 pub use export::{Format, export};
+pub use floor::floor;
 pub use keep::{SegmentChange, change, create, get, shown};
 pub use make_cohort::{CohortOrder, make_cohort};
 pub use prepare::parse;

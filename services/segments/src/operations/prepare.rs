@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use muster_catalogue::Floor;
 use muster_days::Ds;
 use muster_evaluator::{Bound, SnapshotCatalogue, plan_files};
 use muster_profile_store::{Snapshot, Store};
@@ -57,6 +58,11 @@ impl Prepared {
 
     pub fn as_of(&self) -> Ds {
         self.bound.plan().as_of
+    }
+
+    /// The smallest crowd that the app lets be shown.
+    pub fn floor(&self) -> Floor {
+        self.bound.snapshot().catalogue().settings.floor()
     }
 
     /// Names the exact data the answer rests on: equal for two runs on the same files.

@@ -9,6 +9,7 @@ use utoipa::IntoParams;
 use crate::Segments;
 use crate::answers::Cohort;
 use crate::error::Error;
+use crate::operations::floor;
 use crate::store;
 
 #[derive(Deserialize, IntoParams)]
@@ -38,7 +39,8 @@ pub async fn list(
     let size = page.size()?;
     let cursor = page.cursor.as_deref();
     let rows = store::cohorts(&segments.db, &app, query.segment.as_deref(), cursor, size).await?;
-    Ok(Json(Page::cut(rows, size, |cohort| cohort.id.clone())))
+    let floor = floor(&segments, &app).await?;
+    Ok(Json(Page::cut(rows, size, |cohort| cohort.id.clone()).map(|cohort| cohort.under(floor))))
 }
 
 /// Show a cohort.
@@ -60,7 +62,17 @@ pub async fn show(
 ) -> Result<Json<Cohort>, Problem> {
     let (app, id) = path.into_inner();
     caller.require(&app, Role::Read)?;
-    Ok(Json(find(&segments, &app, &id).await?))
+    let floor = floor(&segments, &app).await?;
+    Ok(Json(find(&segments, &app, &id).await?.under(floor)))
+}
+
+/// One whose members may be told.
+pub(super) async fn find_open(segments: &Segments, app: &str, id: &str) -> Result<Cohort, Error> {
+    let (cohort, floor) = (find(segments, app, id).await?, floor(segments, app).await?);
+    match cohort.clone().under(floor).size {
+        Some(_) => Ok(cohort),
+        None => Err(Error::BelowFloor(floor)),
+    }
 }
 
 pub(super) async fn find(segments: &Segments, app: &str, id: &str) -> Result<Cohort, Error> {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 use utoipa::IntoParams;
 
-use super::cohorts::find;
+use super::cohorts::find_open;
 use crate::Segments;
 use crate::answers::Membership;
 use crate::operations::{self, Format};
@@ -37,6 +37,7 @@ pub struct ExportQuery {
     responses(
         (status = 200, description = "The ids", content((String = "application/x-ndjson"), (String = "text/csv")),
             headers(("Muster-Cohort-Size" = u64, description = "Number of ids"))),
+        (status = 403, description = "`below_floor`: it has fewer users than the app lets be shown", body = muster_http::ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such cohort", body = muster_http::ProblemBody, content_type = "application/problem+json"),
     ),
 )]
@@ -52,8 +53,8 @@ pub async fn export(
         query.format.as_deref().unwrap_or("ndjson").parse().map_err(|()| {
             Problem::new(Kind::BadRequest, "unknown_format", "The format is `ndjson` or `csv`.")
         })?;
-    let cohort = find(&segments, &app, &id).await?;
-    let size = cohort.size;
+    let cohort = find_open(&segments, &app, &id).await?;
+    let size = cohort.size.unwrap_or_default();
     let opened = tokio::task::spawn_blocking(move || operations::export(&segments, &cohort, format));
     let export = opened.await.map_err(Problem::internal)??;
     let (to, from) = mpsc::channel(CHUNKS);
@@ -78,6 +79,7 @@ pub async fn export(
     params(("app" = String, Path), ("id" = String, Path), ("user" = String, Path, description = "The user's id")),
     responses(
         (status = 200, description = "Member or not, and why", body = Membership),
+        (status = 403, description = "`below_floor`: it has fewer users than the app lets be shown", body = muster_http::ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such cohort", body = muster_http::ProblemBody, content_type = "application/problem+json"),
     ),
 )]
@@ -88,7 +90,7 @@ pub async fn membership(
 ) -> Result<Json<Membership>, Problem> {
     let (app, id, user) = path.into_inner();
     caller.require(&app, Role::Export)?;
-    let cohort = find(&segments, &app, &id).await?;
+    let cohort = find_open(&segments, &app, &id).await?;
     let explain = move || operations::membership(&segments, &cohort, &user);
     Ok(Json(tokio::task::spawn_blocking(explain).await.map_err(Problem::internal)??))
 }

@@ -34,7 +34,7 @@ impl TryFrom<NewCohort> for Cohort {
     fn try_from(row: NewCohort) -> Result<Cohort, Error> {
         Ok(Cohort {
             ds: Ds::from_number(row.ds.into()).map_err(|error| Error::Inside(error.to_string()))?,
-            size: row.size as u64,
+            size: Some(row.size as u64),
             universe_count: row.universe_size as u64,
             rule: serde_json::from_str(&row.rule)?,
             freshness: serde_json::from_str(&row.freshness)?,
