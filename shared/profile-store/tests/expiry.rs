@@ -54,7 +54,7 @@ fn what_is_old_goes_and_what_still_counts_stays() {
     publish(&store);
     let reader = store.snapshot(APP).unwrap().unwrap();
     let before = manifest(&store);
-    let kept = Kept { labels_from: Some(ds(20261103)), events_from: Some(ds(20261028)) };
+    let kept = Kept { labels_from: Some(ds(20261103)), events_from: Some(ds(20261028)), nothing: false };
 
     // Not committed: as if it had never been.
     let mut publication = store.publish(APP).unwrap();
@@ -103,7 +103,7 @@ fn an_event_may_lose_all_its_days_and_come_again() {
     let store = Store::open(folder.path()).unwrap();
     publish(&store);
     let mut publication = store.publish(APP).unwrap();
-    let kept = Kept { labels_from: None, events_from: Some(ds(20270101)) };
+    let kept = Kept { events_from: Some(ds(20270101)), ..Kept::default() };
     assert_eq!(publication.expire(kept), Expired { label_days: 0, event_days: 14, weeks: 2 });
     publication.commit(0).unwrap();
     let gone = manifest(&store);
@@ -111,4 +111,13 @@ fn an_event_may_lose_all_its_days_and_come_again() {
     assert_eq!(gone.labels[&1].days.len(), 14);
     publish(&store);
     assert_eq!(manifest(&store).events["visit"].days.len(), 14);
+
+    // An app that is given up loses every day, of labels too, and keeps its names.
+    let mut publication = store.publish(APP).unwrap();
+    let expired = publication.expire(Kept { nothing: true, ..kept });
+    let days: usize = manifest(&store).labels.values().map(|label| label.days.len()).sum();
+    assert_eq!((expired.label_days, expired.event_days), (days, 14));
+    publication.commit(0).unwrap();
+    let gone = manifest(&store);
+    assert!(gone.labels.values().all(|label| label.days.is_empty() && !label.name.is_empty()));
 }
