@@ -4,6 +4,7 @@
 //! It owns the tables whose names begin with `metric_`.
 
 mod answers;
+mod cache;
 mod error;
 mod event_answers;
 mod instruments;
@@ -20,6 +21,8 @@ use muster_jobs::{Handler, Jobs};
 use muster_profile_store::Store;
 use muster_sql::Db;
 
+use crate::cache::Answers;
+
 pub use jobs::METRICS;
 
 /// What the routes and jobs work with. Clones share everything.
@@ -29,6 +32,7 @@ pub struct Metrics {
     pub jobs: Jobs,
     pub profiles: Arc<Store>,
     pub settings: Settings,
+    pub answers: Arc<Answers>,
     /// The last day on which this process saw to the days of the tables.
     pub tidied: Arc<AtomicU32>,
 }
@@ -47,7 +51,7 @@ pub struct Settings {
 
 impl Metrics {
     pub fn new(db: Db, jobs: Jobs, profiles: Arc<Store>, settings: Settings) -> Metrics {
-        Metrics { db, jobs, profiles, settings, tidied: Arc::default() }
+        Metrics { db, jobs, profiles, settings, answers: Arc::default(), tidied: Arc::default() }
     }
 }
 

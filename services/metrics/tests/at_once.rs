@@ -4,9 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use actix_web::dev::Service as _;
+use actix_web::{App, HttpMessage, test};
 use muster_days::Ds;
+use muster_http::Caller;
 use muster_jobs::{Jobs, NewJob, Priority, QueueAt, State};
 use muster_metrics::{METRICS, Metrics, Settings};
 use muster_profile_store::{EventShape, Store};
@@ -159,4 +162,50 @@ async fn the_tables_are_right_in_the_end() {
     for worker in workers {
         worker.await.unwrap();
     }
+}
+
+/// A look-up by whoever may do anything: what one process answers.
+async fn look(metrics: &Metrics) -> serde_json::Value {
+    let service = muster_metrics::service(metrics.clone());
+    let app = test::init_service(App::new().configure(|config| (service.routes)(config))).await;
+    let request = test::TestRequest::get().uri("/v1/apps/a/insights/labels/1?top=1").to_request();
+    request.extensions_mut().insert(Caller::local());
+    let answer = app.call(request).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    test::read_body_json(answer).await
+}
+
+/// One process answers from memory what another one has replaced a moment ago, for a second at most; what
+/// its own jobs have replaced it never does.
+#[actix_web::test]
+async fn what_is_kept_in_memory_is_given_up_when_rows_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (process(folder.path()).await, process(folder.path()).await);
+    let (stop, stopped) = watch::channel(false);
+    let (jobs, handlers) = (first.0.clone(), muster_metrics::handlers(first.1.clone()));
+    let worker = tokio::spawn(async move {
+        let mut stopped = stopped;
+        let shutdown = async move { _ = stopped.wait_for(|stop| *stop).await };
+        jobs.run_workers(handlers, shutdown).await.unwrap();
+    });
+    for version in 1..=3 {
+        let store = first.1.profiles.clone();
+        tokio::task::spawn_blocking(move || publish(&store, version)).await.unwrap();
+        if version > 1 {
+            // Of the data as published now, but of the rows as they were: kept until these change.
+            for (_, metrics) in [&first, &second] {
+                assert_eq!(look(metrics).await["carrying"], USERS - version + 1);
+            }
+        }
+        let id = enqueue(&first.0).await;
+        done(&first.0, &id).await;
+        assert_eq!(look(&first.1).await["carrying"], USERS - version);
+        let began = Instant::now();
+        while look(&second.1).await["carrying"] != USERS - version {
+            assert!(began.elapsed() < Duration::from_secs(30), "the other process never sees it");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    stop.send(true).unwrap();
+    worker.await.unwrap();
 }

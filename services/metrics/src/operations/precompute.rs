@@ -61,6 +61,7 @@ async fn tidy(metrics: &Metrics, now: DateTime<Utc>) -> Result<(), Error> {
     }
     let coming = [0, 1, 2].map(|days| today.plus(days).number());
     store::keep_days(&metrics.db, &coming, oldest(metrics, now).map_or(0, Ds::number)).await?;
+    store::move_all_on(&metrics.db).await?;
     metrics.tidied.store(today.number(), Ordering::Relaxed);
     Ok(())
 }

@@ -45,8 +45,8 @@ pub async fn list(
     caller.require(&app, Role::Read)?;
     let snapshot = operations::snapshot(&metrics, &app).await?;
     let ds = day("ds", params.into_inner().ds)?;
-    let found = operations::events(&metrics, &snapshot, ds).await?;
-    tagged::answer(&request, &found)
+    let found = operations::events(&metrics, &snapshot, ds);
+    tagged::answer(&metrics, (&app, &snapshot), &request, found).await
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -87,8 +87,8 @@ pub async fn trend(
     let snapshot = operations::snapshot(&metrics, &app).await?;
     let EventTrendParams { from, to } = params.into_inner();
     let days = (day("from", from)?, day("to", to)?);
-    let found = operations::event_trend(&metrics, &snapshot, &event, days).await?;
-    tagged::answer(&request, &found)
+    let found = operations::event_trend(&metrics, &snapshot, &event, days);
+    tagged::answer(&metrics, (&app, &snapshot), &request, found).await
 }
 
 /// Values of an answer that asks for no number of them.
@@ -134,6 +134,6 @@ pub async fn dimension(
     let snapshot = operations::snapshot(&metrics, &app).await?;
     let DimensionParams { ds, top } = params.into_inner();
     let (ds, top) = (day("ds", ds)?, count(top.as_deref(), VALUES)?);
-    let found = operations::dimension(&metrics, &snapshot, (&event, &dimension), ds, top).await?;
-    tagged::answer(&request, &found)
+    let found = operations::dimension(&metrics, &snapshot, (&event, &dimension), ds, top);
+    tagged::answer(&metrics, (&app, &snapshot), &request, found).await
 }

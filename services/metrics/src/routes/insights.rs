@@ -69,8 +69,8 @@ pub async fn distribution(
     let asked = Asked::new(&app, &snapshot, &label, crowd.as_deref())?;
     let (ds, order) = (day("ds", ds)?, order(sort.as_deref())?);
     let top = count(top.as_deref(), TAGS)?;
-    let found = operations::distribution(&metrics, &asked, ds, (order, top)).await?;
-    tagged::answer(&request, &found)
+    let found = operations::distribution(&metrics, &asked, ds, (order, top));
+    tagged::answer(&metrics, (&app, &snapshot), &request, found).await
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -118,8 +118,8 @@ pub async fn trend(
     let TrendParams { crowd, from, to, top } = params.into_inner();
     let asked = Asked::new(&app, &snapshot, &label, crowd.as_deref())?;
     let (days, top) = ((day("from", from)?, day("to", to)?), count(top.as_deref(), TREND_TAGS)?);
-    let found = operations::trend(&metrics, &asked, days, top).await?;
-    tagged::answer(&request, &found)
+    let found = operations::trend(&metrics, &asked, days, top);
+    tagged::answer(&metrics, (&app, &snapshot), &request, found).await
 }
 
 pub fn day(parameter: &'static str, text: Option<String>) -> Result<Option<Ds>, Error> {

@@ -1,28 +1,53 @@
 //! Answers that stay the same until their data are published anew: sent with an entity tag, and not sent
 //! again to somebody who has them.
 
-use actix_web::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
+use actix_web::http::header::{CACHE_CONTROL, ETAG, HeaderValue, IF_NONE_MATCH};
 use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
 use muster_http::Problem;
+use muster_profile_store::Snapshot;
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_128;
+
+use crate::Metrics;
+use crate::error::Error;
 
 /// Kept by whoever asked, but asked for again before it is used: a day may be published anew at any time.
 const KEPT: &str = "private, no-cache";
 
-/// The tag is of the answer's bytes, and weak: they may be sent compressed.
-pub fn answer(request: &HttpRequest, body: &impl Serialize) -> Result<HttpResponse, Problem> {
-    let body = serde_json::to_vec(body).map_err(Problem::internal)?;
-    let tag = format!("W/\"{:032x}\"", xxh3_128(&body));
-    let mut answer = match has(request, &tag) {
-        true => HttpResponse::NotModified(),
-        false => HttpResponse::Ok(),
-    };
-    answer.insert_header((ETAG, tag.clone())).insert_header((CACHE_CONTROL, KEPT));
-    if has(request, &tag) {
-        return Ok(answer.finish());
+/// What `make` answers, or what it answered before if nothing has changed since. The caller may read the app:
+/// that has to be settled before.
+pub async fn answer<T: Serialize>(
+    metrics: &Metrics,
+    (app, snapshot): (&str, &Snapshot),
+    request: &HttpRequest,
+    make: impl Future<Output = Result<T, Error>>,
+) -> Result<HttpResponse, Problem> {
+    let path = request.uri().path_and_query().map_or("", |path| path.as_str());
+    let stamp = metrics.answers.stamp(&metrics.db, app, snapshot).await?;
+    if let Some(known) = metrics.answers.get(app, path, stamp) {
+        return Ok(send(request, known.tag, known.body));
     }
-    Ok(answer.content_type("application/json").body(body))
+    let (tag, body) = tagged(&make.await?)?;
+    let kept = metrics.answers.keep(app, path, stamp, tag, body);
+    Ok(send(request, kept.tag, kept.body))
+}
+
+/// The tag is of the answer's bytes, and weak: they may be sent compressed.
+fn tagged(answer: &impl Serialize) -> Result<(HeaderValue, Bytes), Problem> {
+    let body = serde_json::to_vec(answer).map_err(Problem::internal)?;
+    let tag = HeaderValue::try_from(format!("W/\"{:032x}\"", xxh3_128(&body))).map_err(Problem::internal)?;
+    Ok((tag, body.into()))
+}
+
+fn send(request: &HttpRequest, tag: HeaderValue, body: Bytes) -> HttpResponse {
+    let has = tag.to_str().is_ok_and(|tag| has(request, tag));
+    let mut answer = if has { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    answer.insert_header((ETAG, tag)).insert_header((CACHE_CONTROL, KEPT));
+    match has {
+        true => answer.finish(),
+        false => answer.content_type("application/json").body(body),
+    }
 }
 
 /// Whether the request names the tag, strong or weak, among those it has.
@@ -47,7 +72,8 @@ mod tests {
                 Some(given) => request.insert_header((IF_NONE_MATCH, given)),
                 None => request,
             };
-            let answer = answer(&request.to_http_request(), &body).unwrap();
+            let (tag, body) = tagged(&body).unwrap();
+            let answer = send(&request.to_http_request(), tag, body);
             (answer.status(), answer.headers().get(ETAG).unwrap().to_str().unwrap().to_owned())
         };
         let (status, tag) = ask(None, "one");

@@ -93,7 +93,7 @@ pub async fn replace_dimensions(
     rows: &[DimensionRow],
     now: i64,
 ) -> Result<(), Error> {
-    transact!(db, tx => async {
+    transact!(db, app, tx => async {
         delete(tx, "metric_dimension_day", app, event, ds).await?;
         insert_lines(tx, app, (event, ds, fingerprint), rows, now).await?;
         delete(tx, "metric_dimension", app, event, ds).await?;

@@ -46,13 +46,18 @@ pub struct EventRow {
 }
 
 /// Runs `$write`, which answers a `sqlx::Result`, in a transaction, anew when it lost against another one.
+/// The app's revision moves on with it.
 macro_rules! transact {
-    ($db:expr, $tx:ident => $write:expr) => {{
+    ($db:expr, $app:expr, $tx:ident => $write:expr) => {{
         let mut tries = 0;
         loop {
             let mut transaction = $db.begin().await?;
             let $tx = &mut transaction;
             let written: sqlx::Result<()> = $write.await;
+            let written = match written {
+                Ok(()) => $crate::store::revision::move_on(&mut transaction, $app).await,
+                written => written,
+            };
             let written = match written {
                 Ok(()) => transaction.commit().await,
                 Err(error) => {
@@ -74,7 +79,7 @@ pub(super) use transact;
 
 /// Lines of one day and their cells, in place of those of the same labels and crowds.
 pub async fn replace_labels(db: &Db, app: &str, ds: Ds, rows: &[LabelRow], now: i64) -> Result<(), Error> {
-    transact!(db, tx => async {
+    transact!(db, app, tx => async {
         for rows in rows.chunk_by(|a, b| a.label == b.label) {
             delete_label(tx, "metric_label", app, ds, rows).await?;
         }
@@ -147,7 +152,7 @@ async fn insert_cells(tx: &mut Tx, app: &str, ds: Ds, rows: &[LabelRow]) -> sqlx
 
 /// The size of the whole app, in every line from a day on that says another.
 pub async fn refresh_everyone(db: &Db, app: &str, from: Ds, users: u64) -> Result<(), Error> {
-    transact!(db, tx => async {
+    transact!(db, app, tx => async {
         let query = "UPDATE metric_label SET crowd_users = ?
              WHERE app_id = ? AND crowd = 'all' AND ds >= ? AND crowd_users <> ?";
         on!(tx tx, connection => sqlx::query(query)
@@ -186,7 +191,7 @@ async fn delete_lines(
 }
 
 pub async fn replace_crowds(db: &Db, app: &str, rows: &[CrowdRow], now: i64) -> Result<(), Error> {
-    transact!(db, tx => async {
+    transact!(db, app, tx => async {
         let lines: Vec<(Ds, &str)> = rows.iter().map(|row| (row.ds, row.crowd.as_str())).collect();
         delete_lines(tx, ("metric_crowd", "crowd"), app, &lines).await?;
         for rows in rows.chunks(ROWS) {
@@ -210,7 +215,7 @@ pub async fn replace_crowds(db: &Db, app: &str, rows: &[CrowdRow], now: i64) -> 
 }
 
 pub async fn replace_events(db: &Db, app: &str, rows: &[EventRow], now: i64) -> Result<(), Error> {
-    transact!(db, tx => async {
+    transact!(db, app, tx => async {
         let lines: Vec<(Ds, &str)> = rows.iter().map(|row| (row.ds, row.event.as_str())).collect();
         delete_lines(tx, ("metric_event", "event"), app, &lines).await?;
         for rows in rows.chunks(ROWS) {
