@@ -81,6 +81,11 @@ pub struct TagShare {
     /// confidence. Null where nobody in the crowd carries the tag.
     #[schema(required)]
     pub index_interval: Option<Interval>,
+    /// How little chance explains that the crowd differs from the rest of the app: the root of G², below 0
+    /// where it carries the tag less often. Beyond ±2, chance alone does so about once in 20. Null where
+    /// the index is.
+    #[schema(required, example = 4.2)]
+    pub surprise: Option<f64>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]

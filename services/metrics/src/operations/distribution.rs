@@ -20,6 +20,8 @@ pub enum Order {
     Users,
     /// The tag that the crowd carries most of all, compared with the whole app.
     Index,
+    /// The tag whose share differs most significantly from that of the rest of the app, either way.
+    Surprise,
 }
 
 /// Of the newest day that is worked out, or the newest one up to `ds`; the first `top` tags.
@@ -55,12 +57,14 @@ pub async fn distribution(
 
 pub fn sort(tags: &mut [TagShare], order: Order) {
     let index = |tag: &TagShare| tag.index.unwrap_or(-1.0);
+    let surprise = |tag: &TagShare| tag.surprise.map_or(-1.0, f64::abs);
     tags.sort_by(|a, b| {
-        let by_index = match order {
+        let by_order = match order {
+            Order::Surprise => surprise(b).total_cmp(&surprise(a)),
             Order::Index => index(b).total_cmp(&index(a)),
             Order::Users => std::cmp::Ordering::Equal,
         };
-        by_index.then(b.users.cmp(&a.users)).then(b.app_users.cmp(&a.app_users)).then(a.id.cmp(&b.id))
+        by_order.then(b.users.cmp(&a.users)).then(b.app_users.cmp(&a.app_users)).then(a.id.cmp(&b.id))
     });
 }
 
@@ -123,5 +127,6 @@ fn tag_share((id, name): (i64, String), tagged: Tagged, share_of_carrying: Optio
         app_users: tagged.in_app,
         index: tagged.index(),
         index_interval: tagged.interval(),
+        surprise: tagged.surprise(),
     }
 }
