@@ -115,3 +115,44 @@ pub struct Carried {
     #[schema(value_type = u32, example = 20261031)]
     pub ds: Ds,
 }
+
+/// Crowds side by side on one day.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Comparison {
+    pub app_id: String,
+    pub label: LabelName,
+    /// The day that is looked from; worked out for every crowd.
+    #[schema(value_type = u32, example = 20261101)]
+    pub ds: Ds,
+    #[schema(value_type = u32, example = 20261101)]
+    pub label_ds: Ds,
+    pub app_users: u64,
+    pub app_carrying: u64,
+    /// As they were asked for.
+    pub crowds: Vec<ComparedCrowd>,
+    pub tags: Vec<ComparedTag>,
+    /// Tags that anybody in the app carries; `tags` holds the first of them.
+    pub tags_total: usize,
+    pub completeness: Completeness,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ComparedCrowd {
+    pub crowd: String,
+    pub users: u64,
+    /// Users of the crowd who carry any tag of the label.
+    pub carrying: u64,
+}
+
+impl ComparedCrowd {
+    pub fn of(found: &Distribution) -> ComparedCrowd {
+        let (users, carrying) = (found.measured.crowd_users, found.measured.carrying);
+        ComparedCrowd { crowd: found.crowd.clone(), users, carrying }
+    }
+}
+
+/// A tag in each of the crowds, in their order.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ComparedTag {
+    pub crowds: Vec<TagShare>,
+}

@@ -1,5 +1,6 @@
 //! What the service does, without HTTP.
 
+mod compare;
 mod completeness;
 mod distribution;
 mod index;
@@ -9,6 +10,7 @@ mod plan;
 mod precompute;
 mod trend;
 
+pub use compare::compare;
 pub use distribution::{Order, distribution};
 pub use index::Interval;
 pub use names::{Asked, snapshot};

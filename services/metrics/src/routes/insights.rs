@@ -15,7 +15,7 @@ use crate::operations::{self, Asked, Order};
 
 /// Tags of one answer.
 const MOST_TAGS: usize = 10_000;
-const TAGS: usize = 1_000;
+pub(super) const TAGS: usize = 1_000;
 /// Tags of a trend that says nothing about it.
 const TREND_TAGS: usize = 20;
 
@@ -123,12 +123,12 @@ pub async fn trend(
     tagged::answer(&request, &found)
 }
 
-fn day(parameter: &'static str, text: Option<String>) -> Result<Option<Ds>, Error> {
+pub(super) fn day(parameter: &'static str, text: Option<String>) -> Result<Option<Ds>, Error> {
     let day = text.map(|text| text.parse::<Ds>()).transpose();
     day.map_err(|source| Error::NotADay { parameter, source })
 }
 
-fn order(text: Option<&str>) -> Result<Order, Error> {
+pub(super) fn order(text: Option<&str>) -> Result<Order, Error> {
     match text {
         None | Some("users") => Ok(Order::Users),
         Some("index") => Ok(Order::Index),
@@ -141,7 +141,7 @@ fn order(text: Option<&str>) -> Result<Order, Error> {
     }
 }
 
-fn count(text: Option<&str>, default: usize) -> Result<usize, Error> {
+pub(super) fn count(text: Option<&str>, default: usize) -> Result<usize, Error> {
     let Some(text) = text else { return Ok(default) };
     let count = text.parse().ok().filter(|count| (1..=MOST_TAGS).contains(count));
     count.ok_or_else(|| Error::Parameter {

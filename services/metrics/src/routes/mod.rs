@@ -1,5 +1,6 @@
 //! The service's part of the API.
 
+mod compare;
 mod insights;
 mod refresh;
 mod tagged;
@@ -10,7 +11,7 @@ use utoipa::OpenApi;
 use crate::Metrics;
 
 #[derive(OpenApi)]
-#[openapi(paths(insights::distribution, insights::trend, refresh::refresh))]
+#[openapi(paths(insights::distribution, insights::trend, compare::compare, refresh::refresh))]
 struct Api;
 
 pub fn openapi() -> utoipa::openapi::OpenApi {
@@ -22,5 +23,6 @@ pub fn configure(config: &mut ServiceConfig, data: &Data<Metrics>) {
     config
         .service(at("/labels/{label}").route(web::get().to(insights::distribution)))
         .service(at("/labels/{label}/trend").route(web::get().to(insights::trend)))
+        .service(at("/labels/{label}/compare").route(web::get().to(compare::compare)))
         .service(at("/refresh").route(web::post().to(refresh::refresh)));
 }
