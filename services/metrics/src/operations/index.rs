@@ -115,6 +115,8 @@ mod tests {
         }
         assert!(tagged([30, 100, 30, 100]).surprise().unwrap().abs() < 1e-6);
         assert_eq!(tagged([0, 0, 30, 100]).surprise(), None);
+        // Of ten million users: no doubt of the app itself, whatever rounding does.
+        assert_eq!(tagged([3_333_333, 10_000_000, 3_333_333, 10_000_000]).surprise(), Some(0.0));
     }
 
     /// Users drawn at random, each with its chances: the interval holds the true index 95 times in 100.
