@@ -307,3 +307,66 @@ async fn whole(client: &Client<'_>, users: usize) {
         }
     }
 }
+
+/// Crowds side by side are what each of them is alone; the tags first that chance explains least; and what is
+/// too little to be shown is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn crowds_are_compared_and_the_floor_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&dir.path().join("data")).await;
+    let client = server.client();
+    let (mut labels, mut behavior) = (LABELS.to_owned(), BEHAVIOR.to_owned());
+    for user in 0..400 {
+        // Tag 3 is of three users, tag 1 of those who order.
+        let tag = if user < 3 {
+            3
+        } else if user % 4 == 0 {
+            1
+        } else {
+            2
+        };
+        writeln!(labels, "20261110,shop,1,colour,u{user},{tag},tag {tag}").unwrap();
+        let event = if user % 4 == 0 { "order" } else { "visit" };
+        writeln!(behavior, "20261110,shop,u{user},{event},1").unwrap();
+    }
+    for (kind, file) in [("labels", &labels), ("behavior", &behavior)] {
+        client.import_csv(&format!("kind={kind}"), file).await;
+    }
+    settle(&client, "shop").await;
+    let compared = insight(&client, "shop", "colour/compare?crowds=trade_7d,active_7d&sort=surprise").await;
+    for (place, crowd) in ["trade_7d", "active_7d"].iter().enumerate() {
+        let alone = insight(&client, "shop", &format!("colour?crowd={crowd}")).await;
+        assert_eq!(compared["crowds"][place]["users"], alone["crowd_users"]);
+        for tag in compared["tags"].as_array().unwrap() {
+            let tag = &tag["crowds"][place];
+            let same = alone["tags"].as_array().unwrap().iter().find(|other| other["id"] == tag["id"]);
+            assert_eq!(Some(tag), same);
+        }
+    }
+    let of = |answer: &Value, n: usize| answer["tags"][n]["crowds"][0].clone();
+    assert_eq!(of(&compared, 2)["id"], 3, "{compared}");
+    assert!(of(&compared, 0)["surprise"].as_f64().unwrap().abs() > 10.0, "{compared}");
+    let sorted = insight(&client, "shop", "colour?crowd=trade_7d&sort=surprise").await;
+    assert_eq!(sorted["tags"][2]["id"], 3, "{sorted}");
+    for crowds in ["", "all,all", "a,b,c,d,e,f,g"] {
+        let path = format!("/v1/apps/shop/insights/labels/colour/compare?crowds={crowds}");
+        let (status, problem) = client.get(&path).await;
+        assert_eq!(
+            (status, &problem["code"]),
+            (StatusCode::BAD_REQUEST, &json!("invalid_crowds")),
+            "{problem}"
+        );
+    }
+
+    let settings = client.request(Method::PUT, "/v1/apps/shop/settings").json(&json!({"privacy_floor": 5}));
+    assert_eq!(settings.send().await.unwrap().status(), StatusCode::OK);
+    let floored = insight(&client, "shop", "colour?crowd=all").await;
+    for tag in floored["tags"].as_array().unwrap() {
+        let hidden = tag["id"] == 3;
+        for key in ["users", "share", "index", "app_users"] {
+            assert_eq!(tag[key].is_null(), hidden, "{key} of {tag}");
+        }
+    }
+    let (_, estimate) = client.estimate("shop", &json!({"where": {"label": "colour", "in": [3]}})).await;
+    assert_eq!(estimate["count"], Value::Null);
+}

@@ -50,11 +50,16 @@ pub struct Measured {
     /// The label's day that counts: its newest one at or before `ds`.
     #[schema(value_type = u32, example = 20261101)]
     pub label_ds: Ds,
-    pub crowd_users: u64,
+    /// Null, like the other counts, where the app's privacy floor hides so few.
+    #[schema(required)]
+    pub crowd_users: Option<u64>,
     /// Users of the crowd who carry any tag of the label.
-    pub carrying: u64,
-    pub app_users: u64,
-    pub app_carrying: u64,
+    #[schema(required)]
+    pub carrying: Option<u64>,
+    #[schema(required)]
+    pub app_users: Option<u64>,
+    #[schema(required)]
+    pub app_carrying: Option<u64>,
     pub tags: Vec<TagShare>,
     pub computed_at: DateTime<Utc>,
 }
@@ -64,8 +69,10 @@ pub struct Measured {
 pub struct TagShare {
     pub id: i64,
     pub name: String,
-    /// Users of the crowd who carry it.
-    pub users: u64,
+    /// Users of the crowd who carry it. Null where these, or those who don't, are fewer than the app's privacy
+    /// floor; then nothing that follows from it is said.
+    #[schema(required)]
+    pub users: Option<u64>,
     /// Of the crowd; null where that is empty.
     #[schema(required)]
     pub share: Option<f64>,
@@ -73,7 +80,8 @@ pub struct TagShare {
     #[schema(required)]
     pub share_of_carrying: Option<f64>,
     /// Users of the whole app who carry it.
-    pub app_users: u64,
+    #[schema(required)]
+    pub app_users: Option<u64>,
     /// The share in the crowd over the share in the whole app: 2 is twice as often. Null where it can't be said.
     #[schema(required, example = 1.25)]
     pub index: Option<f64>,
@@ -81,6 +89,11 @@ pub struct TagShare {
     /// confidence. Null where nobody in the crowd carries the tag.
     #[schema(required)]
     pub index_interval: Option<Interval>,
+    /// How little chance explains that the crowd differs from the rest of the app: the root of G², below 0
+    /// where it carries the tag less often. Beyond ±2, chance alone does so about once in 20. Null where
+    /// the index is.
+    #[schema(required, example = 4.2)]
+    pub surprise: Option<f64>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -109,4 +122,49 @@ pub struct Carried {
     /// The day it is carried on from.
     #[schema(value_type = u32, example = 20261031)]
     pub ds: Ds,
+}
+
+/// Crowds side by side on one day.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Comparison {
+    pub app_id: String,
+    pub label: LabelName,
+    /// The day that is looked from; worked out for every crowd.
+    #[schema(value_type = u32, example = 20261101)]
+    pub ds: Ds,
+    #[schema(value_type = u32, example = 20261101)]
+    pub label_ds: Ds,
+    #[schema(required)]
+    pub app_users: Option<u64>,
+    #[schema(required)]
+    pub app_carrying: Option<u64>,
+    /// As they were asked for.
+    pub crowds: Vec<ComparedCrowd>,
+    pub tags: Vec<ComparedTag>,
+    /// Tags that anybody in the app carries; `tags` holds the first of them.
+    pub tags_total: usize,
+    pub completeness: Completeness,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ComparedCrowd {
+    pub crowd: String,
+    #[schema(required)]
+    pub users: Option<u64>,
+    /// Users of the crowd who carry any tag of the label.
+    #[schema(required)]
+    pub carrying: Option<u64>,
+}
+
+impl ComparedCrowd {
+    pub fn of(found: &Distribution) -> ComparedCrowd {
+        let (users, carrying) = (found.measured.crowd_users, found.measured.carrying);
+        ComparedCrowd { crowd: found.crowd.clone(), users, carrying }
+    }
+}
+
+/// A tag in each of the crowds, in their order.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ComparedTag {
+    pub crowds: Vec<TagShare>,
 }

@@ -21,7 +21,9 @@ pub struct EventTotal {
     pub event: String,
     pub pv: u64,
     /// Users with any row of the event. Exact.
-    pub users: u64,
+    /// Null where they are fewer than the app's privacy floor.
+    #[schema(required)]
+    pub users: Option<u64>,
 }
 
 /// An event over days.
@@ -46,7 +48,9 @@ pub struct EventDay {
     pub ds: Ds,
     pub pv: u64,
     /// Users with any row of the event. Exact.
-    pub users: u64,
+    /// Null where they are fewer than the app's privacy floor.
+    #[schema(required)]
+    pub users: Option<u64>,
 }
 
 /// What the values of a dimension came to on a day.
@@ -73,7 +77,9 @@ pub struct DimensionValue {
     pub value: String,
     pub pv: u64,
     /// Users with any row of the value. Exact; a user may have rows of several values.
-    pub users: u64,
+    /// Null where they are fewer than the app's privacy floor.
+    #[schema(required)]
+    pub users: Option<u64>,
     /// Of the pv of rows that carry the dimension; null where that is 0.
     #[schema(required)]
     pub share: Option<f64>,

@@ -7,7 +7,7 @@ use muster_evaluator::{Control, ValueTotal, dimension_totals};
 use muster_profile_store::{Manifest, Snapshot};
 use muster_rules::nearest;
 
-use super::events::known;
+use super::events::{known, visible};
 use super::pass::{Pass, now};
 use super::plan::hash;
 use super::precompute::{Done, inside};
@@ -157,7 +157,7 @@ pub async fn dimension(
     let share = |some: i64| (pv > 0).then(|| some as f64 / pv as f64);
     let value = |row: store::ValueRow| {
         let (value, own, users) = (row.value?, row.pv?, row.users?);
-        Some(DimensionValue { value, pv: own as u64, users: users as u64, share: share(own) })
+        Some(DimensionValue { value, pv: own as u64, users: visible(snapshot, users), share: share(own) })
     };
     let values: Vec<DimensionValue> = rows.into_iter().filter_map(value).collect();
     Ok(DimensionValues {

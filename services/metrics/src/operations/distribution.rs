@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use muster_catalogue::Floor;
 use muster_days::Ds;
 
 use super::completeness::completeness;
@@ -20,6 +21,8 @@ pub enum Order {
     Users,
     /// The tag that the crowd carries most of all, compared with the whole app.
     Index,
+    /// The tag whose share differs most significantly from that of the rest of the app, either way.
+    Surprise,
 }
 
 /// Of the newest day that is worked out, or the newest one up to `ds`; the first `top` tags.
@@ -55,12 +58,14 @@ pub async fn distribution(
 
 pub fn sort(tags: &mut [TagShare], order: Order) {
     let index = |tag: &TagShare| tag.index.unwrap_or(-1.0);
+    let surprise = |tag: &TagShare| tag.surprise.map_or(-1.0, f64::abs);
     tags.sort_by(|a, b| {
-        let by_index = match order {
+        let by_order = match order {
+            Order::Surprise => surprise(b).total_cmp(&surprise(a)),
             Order::Index => index(b).total_cmp(&index(a)),
             Order::Users => std::cmp::Ordering::Equal,
         };
-        by_index.then(b.users.cmp(&a.users)).then(b.app_users.cmp(&a.app_users)).then(a.id.cmp(&b.id))
+        by_order.then(b.users.cmp(&a.users)).then(b.app_users.cmp(&a.app_users)).then(a.id.cmp(&b.id))
     });
 }
 
@@ -84,6 +89,7 @@ impl<'r> Line<'r> {
 
 /// The days of the rows, from old to new, each with every tag that anybody in the app carries.
 pub fn measure(asked: &Asked<'_>, rows: &[CellRow]) -> Result<Vec<Measured>, Error> {
+    let floor = asked.snapshot.catalogue().settings.floor();
     let mut days = Vec::new();
     for rows in rows.chunk_by(|a, b| a.ds == b.ds) {
         let (Some(crowd), Some(app)) = (Line::of(rows, asked.crowd), Line::of(rows, EVERYONE)) else {
@@ -93,15 +99,16 @@ pub fn measure(asked: &Asked<'_>, rows: &[CellRow]) -> Result<Vec<Measured>, Err
             let in_crowd = crowd.cells.get(&tag).copied().unwrap_or(0);
             let tagged = Tagged { in_crowd, crowd: crowd.size(), in_app, app: app.size() };
             let share_of_carrying = share(in_crowd, crowd.head.carrying as u64);
-            tag_share((tag, asked.tag_name(tag)), tagged, share_of_carrying)
+            let whole = tag_share((tag, asked.tag_name(tag)), tagged, share_of_carrying);
+            under(floor, tagged, whole)
         });
         days.push(Measured {
             ds: store::day(crowd.head.ds)?,
             label_ds: store::day(crowd.head.label_ds)?,
-            crowd_users: crowd.size(),
-            carrying: crowd.head.carrying as u64,
-            app_users: app.size(),
-            app_carrying: app.head.carrying as u64,
+            crowd_users: floor.shown(crowd.size(), crowd.size()),
+            carrying: floor.shown(crowd.head.carrying as u64, crowd.size()),
+            app_users: floor.shown(app.size(), app.size()),
+            app_carrying: floor.shown(app.head.carrying as u64, app.size()),
             tags: tags.collect(),
             computed_at: store::time(crowd.head.computed_at)?,
         });
@@ -113,15 +120,37 @@ fn share(some: u64, all: u64) -> Option<f64> {
     (all > 0).then(|| some as f64 / all as f64)
 }
 
+/// Nothing that says how many users of the crowd carry the tag, where these are too few to be shown; nor, by
+/// way of the index, how many of the app do.
+fn under(floor: Floor, tagged: Tagged, whole: TagShare) -> TagShare {
+    let app_users = floor.shown(tagged.in_app, tagged.app);
+    let users = floor.shown(tagged.in_crowd, tagged.crowd);
+    let whole = TagShare { app_users, ..whole };
+    match (users, app_users) {
+        (Some(_), Some(_)) => whole,
+        (Some(_), None) => TagShare { index: None, index_interval: None, surprise: None, ..whole },
+        (None, _) => TagShare {
+            users: None,
+            share: None,
+            share_of_carrying: None,
+            index: None,
+            index_interval: None,
+            surprise: None,
+            ..whole
+        },
+    }
+}
+
 fn tag_share((id, name): (i64, String), tagged: Tagged, share_of_carrying: Option<f64>) -> TagShare {
     TagShare {
         id,
         name,
-        users: tagged.in_crowd,
+        users: Some(tagged.in_crowd),
         share: share(tagged.in_crowd, tagged.crowd),
         share_of_carrying,
-        app_users: tagged.in_app,
+        app_users: Some(tagged.in_app),
         index: tagged.index(),
         index_interval: tagged.interval(),
+        surprise: tagged.surprise(),
     }
 }

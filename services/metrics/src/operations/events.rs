@@ -22,9 +22,16 @@ pub async fn events(metrics: &Metrics, snapshot: &Snapshot, ds: Option<Ds>) -> R
     let there: BTreeSet<&str> = rows.iter().map(|row| row.event.as_str()).collect();
     let known = snapshot.manifest().events.keys();
     let missing = known.filter(|event| !there.contains(event.as_str())).cloned().collect();
-    let total =
-        |row: store::TotalRow| EventTotal { event: row.event, pv: row.pv as u64, users: row.users as u64 };
+    let total = |row: store::TotalRow| {
+        let users = visible(snapshot, row.users);
+        EventTotal { event: row.event, pv: row.pv as u64, users }
+    };
     Ok(EventList { app_id: app.to_owned(), ds: day, missing, events: rows.into_iter().map(total).collect() })
+}
+
+/// So many users of a row, if the app lets so few be shown.
+pub fn visible(snapshot: &Snapshot, users: i64) -> Option<u64> {
+    snapshot.catalogue().settings.floor().shown(users as u64, users as u64)
 }
 
 /// An event over days: up to the newest one that is worked out, thirty of them, unless the request says.
@@ -44,7 +51,11 @@ pub async fn event_trend(
     check(from, to)?;
     let mut days = Vec::new();
     for row in store::event_days(&metrics.db, app, event, (from, to)).await? {
-        days.push(EventDay { ds: store::day(row.ds)?, pv: row.pv as u64, users: row.users as u64 });
+        days.push(EventDay {
+            ds: store::day(row.ds)?,
+            pv: row.pv as u64,
+            users: visible(snapshot, row.users),
+        });
     }
     let there: BTreeSet<Ds> = days.iter().map(|day| day.ds).collect();
     Ok(EventTrend {

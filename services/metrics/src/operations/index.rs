@@ -46,6 +46,33 @@ impl Tagged {
         let reach = (Z95 * variance.max(0.0).sqrt()).exp();
         Some(Interval { low: index / reach, high: index * reach })
     }
+
+    /// How little chance explains that the crowd's share differs from that of the rest of the app: the root
+    /// of the log-likelihood ratio G², below 0 where the crowd carries the tag less often
+    /// (`docs/decisions/0011-metric-cells.md`). None where there is no index; 0 where the crowd is the app.
+    pub fn surprise(self) -> Option<f64> {
+        let index = self.index()?;
+        if self.crowd >= self.app {
+            return Some(0.0);
+        }
+        let rest = self.app.saturating_sub(self.crowd);
+        let [a, n, b, all] = [self.in_crowd, self.crowd, self.in_app, self.app].map(|users| users as f64);
+        let rest_tagged = self.in_app.saturating_sub(self.in_crowd).min(rest) as f64;
+        let rest = rest as f64;
+        let (tagged, bare) = (b / all, 1.0 - b / all);
+        // Nobody, where somebody was expected, adds nothing: x ln x goes to 0 with x.
+        let term = |seen: f64, expected: f64| match seen > 0.0 && expected > 0.0 {
+            true => seen * (seen / expected).ln(),
+            false => 0.0,
+        };
+        let half = term(a, n * tagged)
+            + term(n - a, n * bare)
+            + term(rest_tagged, rest * tagged)
+            + term(rest - rest_tagged, rest * bare);
+        // Rounding may take it below 0.
+        let root = (2.0 * half).max(0.0).sqrt();
+        Some(if index < 1.0 { -root } else { root })
+    }
 }
 
 #[cfg(test)]
@@ -72,6 +99,24 @@ mod tests {
         }
         assert_eq!(tagged([0, 10, 30, 100]).index(), Some(0.0));
         assert_eq!(tagged([0, 10, 30, 100]).interval(), None);
+    }
+
+    /// Values from the entropies of the table and of its margins, in other words than the code's.
+    #[test]
+    fn surprise_is_the_signed_root_of_g_squared() {
+        for (given, expected) in [
+            ([30, 100, 130, 1000], 4.764743398),
+            ([5, 100, 130, 1000], -2.788533620),
+            ([0, 10, 30, 100], -2.756865996),
+            ([10, 10, 30, 100], 5.179357545),
+        ] {
+            let surprise = tagged(given).surprise().unwrap();
+            assert!((surprise - expected).abs() < 1e-6, "{given:?}: {surprise}");
+        }
+        assert!(tagged([30, 100, 30, 100]).surprise().unwrap().abs() < 1e-6);
+        assert_eq!(tagged([0, 0, 30, 100]).surprise(), None);
+        // Of ten million users: no doubt of the app itself, whatever rounding does.
+        assert_eq!(tagged([3_333_333, 10_000_000, 3_333_333, 10_000_000]).surprise(), Some(0.0));
     }
 
     /// Users drawn at random, each with its chances: the interval holds the true index 95 times in 100.

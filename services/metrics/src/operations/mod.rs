@@ -1,5 +1,6 @@
 //! What the service does, without HTTP.
 
+mod compare;
 mod completeness;
 mod dimensions;
 mod distribution;
@@ -11,6 +12,7 @@ mod plan;
 mod precompute;
 mod trend;
 
+pub use compare::compare;
 pub use dimensions::dimension;
 pub use distribution::{Order, distribution};
 pub use events::{event_trend, events};

@@ -15,7 +15,7 @@ use crate::operations::{self, Asked, Order};
 
 /// Tags of one answer.
 const MOST_TAGS: usize = 10_000;
-const TAGS: usize = 1_000;
+pub(super) const TAGS: usize = 1_000;
 /// Tags of a trend that says nothing about it.
 const TREND_TAGS: usize = 20;
 
@@ -29,7 +29,8 @@ pub struct DistributionParams {
     /// not given.
     #[param(required = false, value_type = u32, example = 20261101)]
     ds: Option<String>,
-    /// `users`, the default, or `index`: the tags first that set the crowd apart.
+    /// `users`, the default; `index`: the tags first that set the crowd apart; or `surprise`: those first
+    /// whose share differs most significantly from the rest of the app's, either way.
     #[param(required = false, value_type = String, example = "index")]
     sort: Option<String>,
     /// At most so many tags, up to 10000; 1000 when not given.
@@ -127,14 +128,15 @@ pub fn day(parameter: &'static str, text: Option<String>) -> Result<Option<Ds>, 
     day.map_err(|source| Error::NotADay { parameter, source })
 }
 
-fn order(text: Option<&str>) -> Result<Order, Error> {
+pub(super) fn order(text: Option<&str>) -> Result<Order, Error> {
     match text {
         None | Some("users") => Ok(Order::Users),
         Some("index") => Ok(Order::Index),
+        Some("surprise") => Ok(Order::Surprise),
         Some(_) => Err(Error::Parameter {
             parameter: "sort",
             code: "invalid_sort",
-            detail: "`sort` is `users` or `index`.".to_owned(),
+            detail: "`sort` is `users`, `index` or `surprise`.".to_owned(),
         }),
     }
 }

@@ -1,5 +1,6 @@
 //! The service's part of the API.
 
+mod compare;
 mod events;
 mod insights;
 mod refresh;
@@ -14,6 +15,7 @@ use crate::Metrics;
 #[openapi(paths(
     insights::distribution,
     insights::trend,
+    compare::compare,
     events::list,
     events::trend,
     events::dimension,
@@ -33,5 +35,6 @@ pub fn configure(config: &mut ServiceConfig, data: &Data<Metrics>) {
         .service(at("/events").route(web::get().to(events::list)))
         .service(at("/events/{event}").route(web::get().to(events::trend)))
         .service(at("/events/{event}/dimensions/{dim}").route(web::get().to(events::dimension)))
+        .service(at("/labels/{label}/compare").route(web::get().to(compare::compare)))
         .service(at("/refresh").route(web::post().to(refresh::refresh)));
 }
