@@ -53,24 +53,26 @@ pub fn keep(
     File::open(&folder)?.sync_all()
 }
 
-/// What is kept for the app, oldest first.
+/// What is kept for the app, in the order of the imports, whose ids go up with time.
 pub fn of(settings: &Settings, app: &str) -> io::Result<Vec<Aside>> {
     let mut kept = Vec::new();
-    for note in notes(&folder_of(settings, app))? {
-        let payload = serde_json::from_slice(&fs::read(&note)?)?;
-        kept.push(Aside { body: note.with_extension("body"), payload, note });
+    for note in files(&folder_of(settings, app))? {
+        let body = note.with_extension("body");
+        // A note alone is what an expiry has left that did not end.
+        if note.extension().is_some_and(|ending| ending == "json") && body.exists() {
+            let payload = serde_json::from_slice(&fs::read(&note)?)?;
+            kept.push(Aside { body, payload, note });
+        }
     }
     Ok(kept)
 }
 
-/// In the order of the imports, whose ids go up with time.
-fn notes(folder: &Path) -> io::Result<BTreeSet<PathBuf>> {
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
-        entries => entries?,
-    };
-    let paths = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<PathBuf>>>()?;
-    Ok(paths.into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "json")).collect())
+/// What is in a folder, by name; nothing where there is none.
+fn files(folder: &Path) -> io::Result<BTreeSet<PathBuf>> {
+    match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+        entries => entries?.map(|entry| Ok(entry?.path())).collect(),
+    }
 }
 
 impl Aside {
@@ -84,18 +86,51 @@ impl Aside {
 /// Removes what was kept longer than it should be.
 pub fn expire(settings: &Settings, now: SystemTime) -> io::Result<()> {
     let longest = Duration::from_secs(u64::from(settings.aside_days) * 24 * 3600);
-    let apps = match fs::read_dir(settings.folder.join(".aside")) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        apps => apps?,
-    };
-    for app in apps {
-        for note in notes(&app?.path())? {
-            let age = now.duration_since(fs::metadata(&note)?.modified()?).unwrap_or_default();
+    for app in files(&settings.folder.join(".aside"))? {
+        for file in files(&app)? {
+            let age = now.duration_since(fs::metadata(&file)?.modified()?).unwrap_or_default();
             if age > longest {
-                fs::remove_file(&note)?;
-                fs::remove_file(note.with_extension("body"))?;
+                fs::remove_file(&file)?;
             }
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_kept_once_by_app_and_go_with_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings::new(folder.path().to_path_buf());
+        let payload = ImportPayload {
+            kind: "labels".into(),
+            format: "csv".into(),
+            gzip: false,
+            file: "a.csv".into(),
+            reject_limit: 0.01,
+            apps: None,
+        };
+        let body = folder.path().join("body");
+        fs::write(&body, "rows").unwrap();
+        for import in ["job_2", "job_1", "job_2"] {
+            keep(&settings, "shop/1", import, &payload, &body).unwrap();
+        }
+        keep(&settings, "other", "job_1", &payload, &body).unwrap();
+        let kept = of(&settings, "shop/1").unwrap();
+        assert_eq!(kept.len(), 2);
+        assert_eq!(kept[0].payload.apps, Some(BTreeSet::from(["shop/1".to_owned()])));
+        assert!(kept[0].body.ends_with("job_1.body") && fs::read(&kept[0].body).unwrap() == b"rows");
+        kept.into_iter().next().unwrap().done().unwrap();
+        assert_eq!(of(&settings, "shop/1").unwrap().len(), 1);
+
+        let days = |days: u64| SystemTime::now() + Duration::from_secs(days * 24 * 3600);
+        expire(&settings, days(29)).unwrap();
+        assert_eq!((of(&settings, "shop/1").unwrap().len(), of(&settings, "other").unwrap().len()), (1, 1));
+        expire(&settings, days(31)).unwrap();
+        assert_eq!((of(&settings, "shop/1").unwrap().len(), of(&settings, "other").unwrap().len()), (0, 0));
+        assert!(of(&settings, "nobody").unwrap().is_empty());
+    }
 }

@@ -84,6 +84,7 @@ impl Error {
 fn first(faults: &[FieldError]) -> String {
     match faults {
         [] => "something in it can't be kept.".to_owned(),
+        [one] if one.detail.ends_with('?') => format!("at `{}`, {}", one.pointer, one.detail),
         [one] => format!("at `{}`, {}.", one.pointer, one.detail.trim_end_matches('.')),
         [one, ..] => {
             format!(
