@@ -3,6 +3,7 @@
 mod cells;
 mod dimensions;
 mod events;
+mod names;
 mod totals;
 mod writes;
 
@@ -11,6 +12,7 @@ pub use dimensions::{
     DimensionRow, KnownDimensions, ValueRow, dimension_values, newest_dimension_day, replace_dimensions,
 };
 pub use events::{TotalRow, event_days, events_of, newest_event_day};
+pub use names::replace_names;
 pub use totals::{Known, known};
 pub use writes::{
     CrowdRow, EventRow, LabelRow, refresh_everyone, replace_crowds, replace_events, replace_labels,
