@@ -12,7 +12,7 @@ use muster_profile_store::{LabelPart, Snapshot};
 use muster_rules::Universe;
 use rayon::ThreadPool;
 
-use super::plan::{EVERYONE, Missing, Work};
+use super::plan::{EVERYONE, Missing, Names, Work};
 use super::precompute::{Done, inside};
 use crate::Metrics;
 use crate::error::Error;
@@ -46,6 +46,7 @@ impl Pass<'_> {
     /// A file that can't be read delays what rests on it and nothing else: the error comes at the end.
     pub async fn work(&self, missing: Missing, done: &mut Done) -> Result<(), Error> {
         let total = missing.amount();
+        self.names(&missing.names).await?;
         self.totals(&missing).await?;
         let mut failed = match self.dimensions(&missing.dimensions, done).await {
             Err(Error::Store(error)) if !error.is_away() => Some(Error::Store(error)),
@@ -64,6 +65,15 @@ impl Pass<'_> {
             self.run.progress(worked as f64 / total as f64);
         }
         failed.map_or(Ok(()), Err)
+    }
+
+    async fn names(&self, names: &[Names]) -> Result<(), Error> {
+        for Names { label, fingerprint } in names {
+            let Some(entry) = self.snapshot.manifest().labels.get(label) else { continue };
+            let line = (*label, entry.name.as_str(), fingerprint.as_str());
+            store::replace_names(&self.metrics.db, self.app, line, &entry.tags).await?;
+        }
+        Ok(())
     }
 
     /// What is known without looking at any user.

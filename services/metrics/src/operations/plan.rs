@@ -24,6 +24,13 @@ pub struct Plan {
     pub days: Vec<Day>,
     pub events: Vec<EventRow>,
     pub dimensions: Vec<ValuesOf>,
+    pub names: Vec<Names>,
+}
+
+/// The names of a label and of its tags, as they are in the manifest.
+pub struct Names {
+    pub label: i64,
+    pub fingerprint: String,
 }
 
 pub struct Day {
@@ -72,13 +79,15 @@ impl Plan {
             days,
             events: events(manifest, from),
             dimensions: wanted(manifest, from, settings.dimension_values),
+            names: names(manifest),
         })
     }
 
     /// What of it is not there, or was worked out from other data.
     pub fn missing(self, known: &Known) -> Missing {
-        let Plan { from, users, days, events, mut dimensions } = self;
+        let Plan { from, users, days, events, mut dimensions, mut names } = self;
         dimensions.retain(|of| of.is_missing(&known.dimensions));
+        names.retain(|of| known.names.get(&of.label) != Some(&of.fingerprint));
         let stale = |row: &EventRow| {
             known.events.get(&(row.ds.number(), row.event.clone())) != Some(&row.fingerprint)
         };
@@ -93,7 +102,7 @@ impl Plan {
         let events = events.into_iter().filter(stale).collect();
         let work = days.into_iter().map(|day| day.missing(known));
         let work = work.filter(|work| !work.crowds.is_empty() || !work.labels.is_empty()).collect();
-        Missing { from, users, resized, everyone_on, events, dimensions, work }
+        Missing { from, users, resized, everyone_on, events, dimensions, names, work }
     }
 }
 
@@ -107,6 +116,7 @@ pub struct Missing {
     pub everyone_on: Vec<Ds>,
     pub events: Vec<EventRow>,
     pub dimensions: Vec<ValuesOf>,
+    pub names: Vec<Names>,
     /// From new to old.
     pub work: Vec<Work>,
 }
@@ -114,7 +124,7 @@ pub struct Missing {
 impl Missing {
     pub fn is_empty(&self) -> bool {
         let totals = self.everyone_on.is_empty() && self.events.is_empty() && self.dimensions.is_empty();
-        !self.resized && totals && self.work.is_empty()
+        !self.resized && totals && self.names.is_empty() && self.work.is_empty()
     }
 
     /// Labels times days, and days of which only crowds are counted.
@@ -220,6 +230,14 @@ fn events(manifest: &Manifest, from: Ds) -> Vec<EventRow> {
         })
     });
     rows.collect()
+}
+
+fn names(manifest: &Manifest) -> Vec<Names> {
+    let names = manifest.labels.iter().map(|(&label, entry)| {
+        // Written as Rust writes text: nothing in a name can be taken for the end of it.
+        Names { label, fingerprint: hash(&[&format!("{:?} {:?}", entry.name, entry.tags)]) }
+    });
+    names.collect()
 }
 
 pub fn hash(names: &[&str]) -> String {

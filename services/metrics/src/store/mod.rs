@@ -3,6 +3,7 @@
 mod cells;
 mod dimensions;
 mod events;
+mod names;
 mod revision;
 mod totals;
 mod writes;
@@ -12,6 +13,7 @@ pub use dimensions::{
     DimensionRow, KnownDimensions, ValueRow, dimension_values, newest_dimension_day, replace_dimensions,
 };
 pub use events::{TotalRow, event_days, events_of, newest_event_day};
+pub use names::replace_names;
 pub use revision::{move_all_on, revision};
 pub use totals::{Known, known};
 pub use writes::{

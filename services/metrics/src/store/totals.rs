@@ -6,6 +6,7 @@ use muster_days::Ds;
 use muster_sql::{Db, on};
 
 use super::dimensions::{KnownDimensions, known_dimensions};
+use super::names::known_names;
 use crate::error::Error;
 
 /// Fingerprints of what is there from a day on.
@@ -18,10 +19,13 @@ pub struct Known {
     /// By day and event.
     pub events: HashMap<(u32, String), String>,
     pub dimensions: KnownDimensions,
+    /// Of the names of a label and its tags.
+    pub names: HashMap<i64, String>,
 }
 
 pub async fn known(db: &Db, app: &str, from: Ds) -> Result<Known, Error> {
     let dimensions = known_dimensions(db, app, from).await?;
+    let names = known_names(db, app).await?;
     let from = from.number();
     let query = "SELECT ds, label_id, crowd, fingerprint, crowd_users FROM metric_label
          WHERE app_id = ? AND ds >= ?";
@@ -39,5 +43,6 @@ pub async fn known(db: &Db, app: &str, from: Ds) -> Result<Known, Error> {
     let labels = labels
         .into_iter()
         .map(|(ds, label, crowd, fingerprint, users)| ((ds, label, crowd), (fingerprint, users as u64)));
-    Ok(Known { labels: labels.collect(), crowds: by_day(crowds), events: by_day(events), dimensions })
+    let (labels, crowds, events) = (labels.collect(), by_day(crowds), by_day(events));
+    Ok(Known { labels, crowds, events, dimensions, names })
 }
