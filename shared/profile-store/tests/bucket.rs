@@ -6,6 +6,7 @@ mod content;
 use std::path::Path;
 
 use content::content;
+use muster_catalogue::{AppCatalogue, AppSettings};
 use muster_days::Ds;
 use muster_profile_store::{BucketAt, Publication, Store, StoreError, bucket_of};
 use muster_real_servers::{BUCKET, S3};
@@ -102,6 +103,34 @@ fn of_two_publishers_that_meet_one_starts_again() {
     let snapshot = one.snapshot(APP).unwrap().unwrap();
     assert_eq!(snapshot.manifest().labels.keys().collect::<Vec<_>>(), [&1, &2, &3]);
     assert_eq!(one.users(APP).unwrap(), Some(20));
+}
+
+#[test]
+fn of_two_catalogues_the_newer_one_stays() {
+    let (s3, caches) = (s3(), [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()]);
+    let [first, second] = [store(&s3, caches[0].path()), store(&s3, caches[1].path())];
+    let catalogue = |version, buckets| {
+        let settings = AppSettings { buckets: Some(buckets), ..AppSettings::default() };
+        AppCatalogue { version, settings, ..AppCatalogue::default() }
+    };
+    first.show_catalogue(APP, &catalogue(1, 4)).unwrap();
+    // Written over what somebody else has shown, and not over what is newer.
+    second.show_catalogue(APP, &catalogue(3, 8)).unwrap();
+    first.show_catalogue(APP, &catalogue(2, 4)).unwrap();
+    a_moment();
+    for store in [&first, &second] {
+        assert_eq!(store.catalogue(APP).unwrap().version, 3);
+        assert_eq!(store.buckets(APP).unwrap(), 8);
+    }
+    publish(&first, 1, &users(0, 50));
+    a_moment();
+    let snapshot = second.snapshot(APP).unwrap().unwrap();
+    assert_eq!((snapshot.manifest().buckets, snapshot.catalogue().version), (8, 3));
+    // A snapshot shows a change of the catalogue alone.
+    first.show_catalogue(APP, &catalogue(4, 8)).unwrap();
+    a_moment();
+    assert_eq!(second.snapshot(APP).unwrap().unwrap().catalogue().version, 4);
+    assert_eq!((first.apps().unwrap(), first.users(APP).unwrap()), (vec![APP.to_owned()], Some(50)));
 }
 
 #[test]
