@@ -221,6 +221,11 @@ async fn crowds_below_the_privacy_floor_are_not_shown() {
     assert_eq!(answer["leaves"]["/where/all/1"], Value::Null, "{answer}");
     assert!(answer["leaves"]["/where/all/0"].is_u64(), "{answer}");
 
+    let (_, tags) = client.get("/v1/apps/shop/labels/colour/tags").await;
+    let users: Vec<bool> =
+        tags["items"].as_array().unwrap().iter().map(|tag| tag["users"].is_u64()).collect();
+    assert_eq!(users, [false, true, true], "{tags}");
+
     // No cohort is made any more, and the one that was made tells nothing.
     let segment = json!({"name": "rare", "rule": of_rare, "refresh": "manual"});
     let (_, segment) = client.post("/v1/apps/shop/segments", &segment).await;
@@ -318,4 +323,29 @@ async fn a_disabled_app_keeps_its_files_aside_until_it_is_enabled() {
     let green = json!({"where": {"label": "colour", "in": [1]}});
     assert_eq!(count(&client, "shop", green).await, (2, 2));
     assert_eq!(client.get("/v1/apps/on").await.1["labels"], 1);
+}
+
+/// Apps that are enabled by the deployment, without a word of their own, take in what was kept for them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_that_no_longer_starts_disabled_takes_in_what_was_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let mut server = Server::start_with(&data, "[ingest]\nstart_disabled = true\n").await;
+    let rows = format!("{LABELS}20261110,shop,1,colour,u1,1,red\n20261110,other,1,colour,u1,1,red\n");
+    let job = server.client().import_csv("kind=labels", &rows).await;
+    assert_eq!((&job["result"]["rows_published"], &job["result"]["rows_set_aside"]), (&json!(0), &json!(2)));
+    server.kill();
+
+    let server = Server::start_with(&data, "").await;
+    let client = server.client();
+    let red = json!({"where": {"label": "colour", "in": ["red"]}});
+    for app in ["shop", "other"] {
+        let began = std::time::Instant::now();
+        while client.estimate(app, &red).await.1["count"] != 1 {
+            assert!(began.elapsed().as_secs() < 60, "{app} never takes it in");
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        quiet(&client, app).await;
+    }
+    assert_eq!(kept_aside(dir.path()), 0);
 }

@@ -11,6 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::jobs::ImportPayload;
@@ -21,6 +22,13 @@ pub struct Aside {
     pub body: PathBuf,
     pub payload: ImportPayload,
     note: PathBuf,
+}
+
+/// What stands in a `.json`.
+#[derive(Serialize, Deserialize)]
+struct Note {
+    app: String,
+    payload: ImportPayload,
 }
 
 fn folder_of(settings: &Settings, app: &str) -> PathBuf {
@@ -43,11 +51,11 @@ pub fn keep(
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
-    let apps = Some(BTreeSet::from([app.to_owned()]));
     // What was refused was refused when the file came.
-    let payload = ImportPayload { apps, reject_limit: 1.0, ..payload.clone() };
+    let payload = ImportPayload { reject_limit: 1.0, ..payload.clone() };
+    let content = Note { app: app.to_owned(), payload };
     let (note, fresh) = (folder.join(format!("{import}.json")), folder.join(format!("{import}.new")));
-    fs::write(&fresh, serde_json::to_vec(&payload)?)?;
+    fs::write(&fresh, serde_json::to_vec(&content)?)?;
     File::open(&fresh)?.sync_all()?;
     fs::rename(&fresh, &note)?;
     File::open(&folder)?.sync_all()
@@ -60,11 +68,23 @@ pub fn of(settings: &Settings, app: &str) -> io::Result<Vec<Aside>> {
         let body = note.with_extension("body");
         // A note alone is what an expiry has left that did not end.
         if note.extension().is_some_and(|ending| ending == "json") && body.exists() {
-            let payload = serde_json::from_slice(&fs::read(&note)?)?;
+            let Note { payload, .. } = serde_json::from_slice(&fs::read(&note)?)?;
             kept.push(Aside { body, payload, note });
         }
     }
     Ok(kept)
+}
+
+/// The apps that something is kept for.
+pub fn apps(settings: &Settings) -> io::Result<BTreeSet<String>> {
+    let mut apps = BTreeSet::new();
+    for folder in files(&settings.folder.join(".aside"))? {
+        for note in files(&folder)?.iter().filter(|path| path.extension().is_some_and(|it| it == "json")) {
+            let Note { app, .. } = serde_json::from_slice(&fs::read(note)?)?;
+            apps.insert(app);
+        }
+    }
+    Ok(apps)
 }
 
 /// What is in a folder, by name; nothing where there is none.
@@ -121,7 +141,7 @@ mod tests {
         keep(&settings, "other", "job_1", &payload, &body).unwrap();
         let kept = of(&settings, "shop/1").unwrap();
         assert_eq!(kept.len(), 2);
-        assert_eq!(kept[0].payload.apps, Some(BTreeSet::from(["shop/1".to_owned()])));
+        assert_eq!(apps(&settings).unwrap(), BTreeSet::from(["other".into(), "shop/1".into()]));
         assert!(kept[0].body.ends_with("job_1.body") && fs::read(&kept[0].body).unwrap() == b"rows");
         kept.into_iter().next().unwrap().done().unwrap();
         assert_eq!(of(&settings, "shop/1").unwrap().len(), 1);

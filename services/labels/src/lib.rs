@@ -18,7 +18,7 @@ use muster_jobs::Jobs;
 use muster_profile_store::Store;
 use muster_sql::Db;
 
-use crate::error::Error;
+pub use crate::error::Error;
 
 /// What the routes work with. Clones share everything.
 #[derive(Clone)]
@@ -47,6 +47,6 @@ pub fn service(labels: Labels) -> Service {
 
 /// Shows the other services what was kept but not shown to them, because a process ended in between or the
 /// storage was away. To be called now and then.
-pub async fn show_pending(labels: &Labels) -> Result<(), impl std::error::Error + Send + Sync + use<>> {
-    operations::catalogue::show_pending(labels).await as Result<(), Error>
+pub async fn show_pending(labels: &Labels) -> Result<(), Error> {
+    operations::catalogue::show_pending(labels).await
 }

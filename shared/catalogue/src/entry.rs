@@ -1,11 +1,13 @@
 //! The document in pieces: what a change replaces.
 
+use std::collections::BTreeMap;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::AppCatalogue;
+use crate::{AppCatalogue, AppSettings};
 
 /// What an entry is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
@@ -47,26 +49,17 @@ pub struct Entry {
 }
 
 impl AppCatalogue {
-    /// Every piece that there is, in order.
-    pub fn entries(&self) -> Vec<Entry> {
-        let entry =
-            |kind, name: String, body: serde_json::Result<Value>| Entry { kind, name, body: body.ok() };
-        let mut entries = Vec::new();
-        if self.settings != Default::default() {
-            entries.push(entry(Kind::Settings, String::new(), serde_json::to_value(&self.settings)));
+    /// Every piece that there is, by kind and name.
+    pub fn entries(&self) -> BTreeMap<(Kind, String), Value> {
+        let mut entries = BTreeMap::new();
+        if self.settings != AppSettings::default() {
+            entries.insert((Kind::Settings, String::new()), value(&self.settings));
         }
-        entries.extend(
-            self.labels
-                .iter()
-                .map(|(id, card)| entry(Kind::Label, id.to_string(), serde_json::to_value(card))),
-        );
+        entries.extend(self.labels.iter().map(|(id, card)| ((Kind::Label, id.to_string()), value(card))));
         let crowds = self.base_crowds.iter();
-        entries.extend(
-            crowds.map(|(code, card)| entry(Kind::BaseCrowd, code.clone(), serde_json::to_value(card))),
-        );
+        entries.extend(crowds.map(|(code, card)| ((Kind::BaseCrowd, code.clone()), value(card))));
         let events = self.events.iter();
-        entries
-            .extend(events.map(|(name, card)| entry(Kind::Event, name.clone(), serde_json::to_value(card))));
+        entries.extend(events.map(|(name, card)| ((Kind::Event, name.clone()), value(card))));
         entries
     }
 
@@ -87,11 +80,15 @@ impl AppCatalogue {
     }
 }
 
+fn value(card: &impl Serialize) -> Value {
+    serde_json::to_value(card).expect("text keys and plain values always serialise")
+}
+
 fn read<T: DeserializeOwned>(body: &Option<Value>) -> Result<Option<T>, serde_json::Error> {
     body.as_ref().map(|body| T::deserialize(body)).transpose()
 }
 
-fn place<K: Ord, T>(map: &mut std::collections::BTreeMap<K, T>, key: K, card: Option<T>) {
+fn place<K: Ord, T>(map: &mut BTreeMap<K, T>, key: K, card: Option<T>) {
     match card {
         Some(card) => _ = map.insert(key, card),
         None => _ = map.remove(&key),
@@ -116,13 +113,14 @@ mod tests {
         });
         let document: AppCatalogue = serde_json::from_value(text.clone()).unwrap();
         assert_eq!(serde_json::to_value(&document).unwrap(), text);
+        let entry = |(kind, name), body| Entry { kind, name, body };
         let mut copy = AppCatalogue { version: 7, ..AppCatalogue::default() };
-        for entry in document.entries() {
-            copy.set(&entry).unwrap();
+        for (key, body) in document.entries() {
+            copy.set(&entry(key, Some(body))).unwrap();
         }
         assert_eq!(copy, document);
-        for entry in document.entries() {
-            copy.set(&Entry { body: None, ..entry }).unwrap();
+        for (key, _) in document.entries() {
+            copy.set(&entry(key, None)).unwrap();
         }
         assert_eq!(copy, AppCatalogue { version: 7, ..AppCatalogue::default() });
     }

@@ -72,6 +72,7 @@ impl Handler for ImportHandler {
                 .ok_or_else(|| Failure::new("bad_payload", "the job's id names no import"))?,
             payload,
             run: run.clone(),
+            only: None,
         };
         let folder = import.folder.clone();
         let result = tokio::task::spawn_blocking(move || import.run()).await.map_err(Failure::internal)?;
@@ -89,6 +90,8 @@ pub(super) struct Import {
     pub folder: ImportFolder,
     pub payload: ImportPayload,
     pub run: Run,
+    /// The only app whose rows are wanted, where not all are.
+    pub only: Option<String>,
 }
 
 impl Import {
@@ -138,10 +141,14 @@ impl Import {
         Ok(result)
     }
 
+    fn wants(&self, app: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| only == app)
+    }
+
     /// Keeps the file for the apps that are disabled, and names them.
     fn set_aside(&self, staged: &Staged) -> Result<BTreeSet<String>, Failure> {
         let runtime = tokio::runtime::Handle::current();
-        for app in &staged.aside {
+        for app in staged.aside.iter().filter(|app| self.wants(app)) {
             aside::keep(&self.settings, app, &self.run.job.id, &self.payload, &self.folder.body())
                 .map_err(Failure::internal)?;
             // It may have been enabled while the rows were read: then whoever took in its files did not see
@@ -174,7 +181,7 @@ impl Import {
             self.run.stopped()
         };
         let catalogues = Catalogues::new(&self.store, &self.settings);
-        let disabled = |app: &str| !catalogues.enabled(app);
+        let disabled = |app: &str| !self.wants(app) || !catalogues.enabled(app);
         let staging = Staging::new(&self.store, &spill, self.settings.memory, report);
         let mut staging = staging.without(&disabled);
         let intake = Intake {

@@ -71,7 +71,7 @@ impl TakeIn {
         if self.settings.enabled(&own) {
             let kept = aside::of(&self.settings, app).map_err(Failure::internal)?;
             for aside in kept {
-                let result = self.import(&aside)?;
+                let result = self.import(app, &aside)?;
                 aside.done().map_err(Failure::internal)?;
                 files += 1;
                 rows += result["rows_published"].as_u64().unwrap_or_default();
@@ -83,7 +83,7 @@ impl TakeIn {
         }))
     }
 
-    fn import(&self, aside: &aside::Aside) -> Result<Value, Failure> {
+    fn import(&self, app: &str, aside: &aside::Aside) -> Result<Value, Failure> {
         self.folder.create().map_err(Failure::internal)?;
         let body = self.folder.body();
         match fs::remove_file(&body) {
@@ -98,6 +98,7 @@ impl TakeIn {
             folder: self.folder.clone(),
             payload: aside.payload.clone(),
             run: self.run.clone(),
+            only: Some(app.to_owned()),
         };
         import.run()
     }

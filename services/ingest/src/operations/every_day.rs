@@ -11,8 +11,10 @@ use muster_profile_store::Store;
 use serde_json::json;
 
 use crate::aside;
-use crate::jobs::LIFECYCLE;
+use crate::jobs::{LIFECYCLE, TAKE_IN};
 use crate::settings::Settings;
+
+type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// Apps count their days in time zones of their own.
 const LOOK_EVERY: Duration = Duration::from_secs(3600);
@@ -27,6 +29,9 @@ pub async fn every_day(store: Arc<Store>, jobs: Jobs, settings: Settings) {
         if let Err(error) = look(&store, &jobs, &settings, &mut seen).await {
             tracing::warn!(%error, "days past their retention are looked for again in an hour");
         }
+        if let Err(error) = look_aside(&store, &jobs, &settings).await {
+            tracing::warn!(%error, "files that are kept aside are looked at again in an hour");
+        }
     }
 }
 
@@ -35,12 +40,9 @@ async fn look(
     jobs: &Jobs,
     settings: &Settings,
     seen: &mut HashMap<String, Ds>,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+) -> Result<(), Failed> {
     let (listed, known) = (store.clone(), settings.clone());
-    let apps = tokio::task::spawn_blocking(move || {
-        aside::expire(&known, SystemTime::now())?;
-        of_interest(&listed, &known)
-    });
+    let apps = tokio::task::spawn_blocking(move || of_interest(&listed, &known));
     for (app, zone) in apps.await?? {
         let Some(today) = Ds::of(Utc::now(), zone) else { continue };
         if seen.get(&app) == Some(&today) {
@@ -52,11 +54,27 @@ async fn look(
     Ok(())
 }
 
+/// Files that were kept too long go; an app that is enabled by now, whoever has said so, takes in its own.
+async fn look_aside(store: &Arc<Store>, jobs: &Jobs, settings: &Settings) -> Result<(), Failed> {
+    let (store, settings) = (store.clone(), settings.clone());
+    let enabled = tokio::task::spawn_blocking(move || -> Result<Vec<String>, Failed> {
+        aside::expire(&settings, SystemTime::now())?;
+        let mut enabled = Vec::new();
+        for app in aside::apps(&settings)? {
+            if settings.enabled(&store.catalogue(&app)?.settings) {
+                enabled.push(app);
+            }
+        }
+        Ok(enabled)
+    });
+    for app in enabled.await?? {
+        ask(jobs, TAKE_IN, &app, "local", Priority::Routine).await?;
+    }
+    Ok(())
+}
+
 /// Apps that don't keep everything, and where they are.
-fn of_interest(
-    store: &Store,
-    settings: &Settings,
-) -> Result<Vec<(String, Tz)>, Box<dyn std::error::Error + Send + Sync>> {
+fn of_interest(store: &Store, settings: &Settings) -> Result<Vec<(String, Tz)>, Failed> {
     let mut apps = Vec::new();
     for app in store.apps()? {
         let own = store.catalogue(&app)?.settings;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use muster_catalogue::{DisplayNames, EventCard};
+use muster_catalogue::{DisplayNames, EventCard, Floor};
 use muster_http::Page;
 use muster_profile_store::{EventEntry, Manifest, Snapshot};
 use muster_rules::crowds::Counted;
@@ -21,8 +21,9 @@ pub struct Event {
     pub dimensions: Vec<Dimension>,
     /// Measure columns, such as `m_amount`, by name.
     pub measures: Vec<String>,
-    /// Users with a row on the newest day.
-    pub users: u64,
+    /// Users with a row on the newest day. Null where they are fewer than the app's privacy floor.
+    #[schema(required)]
+    pub users: Option<u64>,
     /// Page views, or whatever the event counts, on the newest day.
     pub pv: u64,
     pub published: Published,
@@ -54,16 +55,22 @@ pub fn list_events(snapshot: &Snapshot, paging: &Paging<String>) -> Page<Event> 
     let names: BTreeSet<&String> = published.keys().chain(declared.keys()).collect();
     let after = |name: &&String| paging.after.as_ref().is_none_or(|after| *name > after);
     let names = names.into_iter().filter(after);
-    let none = EventEntry::default();
+    let (none, floor) = (EventEntry::default(), snapshot.catalogue().settings.floor());
     let describe = |name: &String| {
-        describe(name, published.get(name).unwrap_or(&none), declared.get(name).cloned().unwrap_or_default())
+        describe(
+            name,
+            published.get(name).unwrap_or(&none),
+            declared.get(name).cloned().unwrap_or_default(),
+            floor,
+        )
     };
     paging.page(names.take(paging.fetch()).map(describe).collect(), |event| event.name.clone())
 }
 
-fn describe(name: &str, entry: &EventEntry, card: EventCard) -> Event {
+fn describe(name: &str, entry: &EventEntry, card: EventCard, floor: Floor) -> Event {
     let Counted { active, trade, .. } = Counted::new(name, card.active, card.trade);
     let newest = entry.days.values().next_back();
+    let users = newest.map_or(0, |day| day.users);
     let dimensions = entry.dimensions.iter();
     let mut measures = entry.measures.clone();
     measures.sort();
@@ -71,7 +78,7 @@ fn describe(name: &str, entry: &EventEntry, card: EventCard) -> Event {
         name: name.to_owned(),
         dimensions: dimensions.map(|(name, d)| Dimension { name: name.clone(), values: d.values }).collect(),
         measures,
-        users: newest.map_or(0, |day| day.users),
+        users: floor.shown(users, users),
         pv: newest.map_or(0, |day| day.pv),
         published: Published::new(entry.days.keys().copied()),
         published_at: newest.map(|day| day.published_at),

@@ -22,8 +22,10 @@ pub struct Label {
     pub name: String,
     /// How many tags it has, over all days and in the catalogue.
     pub tags: usize,
-    /// User-tag pairs on the newest day; a user with two tags counts twice.
-    pub pairs: u64,
+    /// User-tag pairs on the newest day; a user with two tags counts twice. Null where they are fewer than the
+    /// app's privacy floor.
+    #[schema(required)]
+    pub pairs: Option<u64>,
     pub published: Published,
     /// When the newest day was published, in milliseconds since 1970.
     #[schema(required)]
@@ -56,13 +58,14 @@ fn describe(snapshot: &Snapshot, id: i64) -> Label {
     let card = snapshot.catalogue().labels.get(&id).cloned().unwrap_or_default();
     let days = entry.map(|entry| &entry.days);
     let newest = days.and_then(|days| days.values().next_back());
+    let pairs = newest.map_or(0, |day| day.pairs);
     let published = entry.into_iter().flat_map(|entry| entry.tags.keys());
     let tags: BTreeSet<&i64> = published.chain(card.tags.keys()).collect();
     Label {
         id,
         name: name_of(snapshot, id),
         tags: tags.len(),
-        pairs: newest.map_or(0, |day| day.pairs),
+        pairs: snapshot.catalogue().settings.floor().shown(pairs, pairs),
         published: Published::new(days.into_iter().flat_map(|days| days.keys().copied())),
         published_at: newest.map(|day| day.published_at),
         display_names: card.display_names,

@@ -39,10 +39,12 @@ pub struct LabelName {
 pub struct Tag {
     pub id: i64,
     pub name: String,
-    /// Users who carry it.
-    pub users: u64,
-    /// Those of them whose pair has a weight.
-    pub weighted: u64,
+    /// Users who carry it. Null where these, or all others, are fewer than the app's privacy floor.
+    #[schema(required)]
+    pub users: Option<u64>,
+    /// Those of them whose pair has a weight; null likewise.
+    #[schema(required)]
+    pub weighted: Option<u64>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub display_names: DisplayNames,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -78,6 +80,9 @@ pub fn list_tags(snapshot: &Snapshot, query: &TagQuery, paging: &Paging<i64>) ->
         None => tags_by_id(meta, paging),
     };
     let card = snapshot.catalogue().labels.get(&id);
+    let (floor, everybody) = (snapshot.catalogue().settings.floor(), snapshot.directory().users());
+    let shown = |users: Option<u64>| users.and_then(|users| floor.shown(users, everybody));
+    let page = page.map(|tag| Tag { users: shown(tag.users), weighted: shown(tag.weighted), ..tag });
     let page = page.map(|tag| match card.and_then(|card| card.tags.get(&tag.id)) {
         Some(card) => Tag { display_names: card.display_names.clone(), retired: card.retired, ..tag },
         None => tag,
@@ -100,5 +105,6 @@ fn best_tags(meta: &LabelMeta, wanted: &Wanted, paging: &Paging<i64>) -> Result<
 
 fn describe(id: i64, tag: &TagMeta, how: Option<How>) -> Tag {
     let (display_names, retired) = (DisplayNames::new(), false);
-    Tag { id, name: tag.name.clone(), users: tag.users, weighted: tag.weighted, display_names, retired, how }
+    let (users, weighted) = (Some(tag.users), Some(tag.weighted));
+    Tag { id, name: tag.name.clone(), users, weighted, display_names, retired, how }
 }

@@ -72,16 +72,18 @@ pub async fn change(
         let mut next = AppCatalogue { version: version + 1, ..old.clone() };
         let mut entries = edit(&old)?;
         check(labels, app, &mut next, &mut entries, &place).await?;
+        let touched: BTreeSet<Kind> = entries.iter().map(|entry| entry.kind).collect();
         let before = old.entries();
-        entries.retain(|entry| !is_there(&before, entry));
+        entries.retain(|entry| before.get(&(entry.kind, entry.name.clone())) != entry.body.as_ref());
         let name = |entry: &Entry| EntryName { kind: entry.kind, name: entry.name.clone() };
         let changed = entries.iter().map(name).collect();
         if author.dry_run {
             return Ok(Changed { version, dry_run: true, changed });
         }
         if entries.is_empty() {
-            // Perhaps it is asked for again because it was kept but could not be shown.
+            // Perhaps it is asked for again because it was kept, and no more came of it.
             show(labels, app, old).await?;
+            follow_up(labels, app, &author.id, &touched).await?;
             return Ok(Changed { version, dry_run: false, changed });
         }
         let row = ChangeRow {
@@ -95,15 +97,10 @@ pub async fn change(
         }
         let version = next.version;
         show(labels, app, next).await?;
-        follow_up(labels, app, &author.id, &entries).await?;
+        follow_up(labels, app, &author.id, &touched).await?;
         return Ok(Changed { version, dry_run: false, changed });
     }
     Err(Error::inside(format!("the catalogue of {app} was changed by others again and again")))
-}
-
-fn is_there(before: &[Entry], entry: &Entry) -> bool {
-    let same = before.iter().find(|old| (old.kind, &old.name) == (entry.kind, &entry.name));
-    same.and_then(|old| old.body.as_ref()) == entry.body.as_ref()
 }
 
 /// `label 10001, base_crowd vip and 3 more`.
@@ -126,14 +123,10 @@ async fn show(labels: &Labels, app: &str, document: AppCatalogue) -> Result<()> 
     labels.blocking(move |store| Ok(store.show_catalogue(&app, &document)?)).await
 }
 
-/// Has done what the new entries ask for.
-async fn follow_up(labels: &Labels, app: &str, owner: &str, entries: &[Entry]) -> Result<()> {
-    let kinds: BTreeSet<&'static str> = labels
-        .follow_up
-        .iter()
-        .filter(|(of, _)| entries.iter().any(|entry| entry.kind == *of))
-        .map(|(_, kind)| *kind)
-        .collect();
+/// Has done what entries of these kinds ask for.
+async fn follow_up(labels: &Labels, app: &str, owner: &str, touched: &BTreeSet<Kind>) -> Result<()> {
+    let asked = labels.follow_up.iter().filter(|(of, _)| touched.contains(of));
+    let kinds: BTreeSet<&'static str> = asked.map(|(_, kind)| *kind).collect();
     for kind in kinds {
         let job = NewJob {
             id: None,

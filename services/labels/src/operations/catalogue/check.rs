@@ -7,7 +7,6 @@ use muster_http::FieldError;
 use muster_profile_store::Snapshot;
 use muster_rules::crowds::PREDEFINED;
 use muster_rules::{Caps, Problem, codes};
-use serde_json::Value;
 
 use crate::Labels;
 use crate::error::{Error, Result};
@@ -64,10 +63,9 @@ pub async fn check(
     }
     faults.refuse()?;
     // As they will be read: keys in one order, nothing that goes without saying.
-    let canonical = next.entries();
+    let mut canonical = next.entries();
     for entry in entries.iter_mut() {
-        let same = canonical.iter().find(|other| (other.kind, &other.name) == (entry.kind, &entry.name));
-        entry.body = same.and_then(|other| other.body.clone());
+        entry.body = canonical.remove(&(entry.kind, entry.name.clone()));
     }
     Ok(())
 }
@@ -136,7 +134,7 @@ fn check_crowd(card: &mut BaseCrowdCard, snapshot: &Snapshot, at: &str, faults: 
         let known = problems.into_iter().filter(|problem| problem.code != codes::NO_DATA).collect();
         faults.rule(under(known));
     }
-    card.rule = serde_json::to_value(&rule).unwrap_or(Value::Null);
+    card.rule = serde_json::to_value(&rule).expect("text keys and plain values always serialise");
 }
 
 /// Everything that is wrong, by place.

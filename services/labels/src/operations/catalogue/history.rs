@@ -61,11 +61,13 @@ pub async fn changes(labels: &Labels, app: &str, paging: &Paging<u32>) -> Result
 pub async fn one_change(labels: &Labels, app: &str, version: u32) -> Result<ChangeWithEntries> {
     let row = store::change(&labels.db, app, version).await?;
     let row = row.ok_or(Error::NoVersion(version))?;
-    let before = store::document(&labels.db, app, version - 1).await?.entries();
+    let mut before = store::document(&labels.db, app, version - 1).await?.entries();
     let after = store::entries_of(&labels.db, app, version).await?;
-    let replaced = |Entry { kind, name, body }: Entry| {
-        let old = before.iter().find(|old| (old.kind, &old.name) == (kind, &name));
-        Replaced { kind, before: old.and_then(|old| old.body.clone()), after: body, name }
+    let replaced = |Entry { kind, name, body }: Entry| Replaced {
+        kind,
+        before: before.remove(&(kind, name.clone())),
+        after: body,
+        name,
     };
     Ok(ChangeWithEntries { change: read(row)?, entries: after.into_iter().map(replaced).collect() })
 }
@@ -78,9 +80,11 @@ pub async fn rollback(labels: &Labels, app: &str, author: &Author, version: u32)
     let then = store::document(&labels.db, app, version).await?.entries();
     let place = |entry: &Entry| format!("/{}/{}", entry.kind.name(), entry.name);
     change(labels, app, author, place, |now| {
-        let is_gone = |old: &Entry| !then.iter().any(|it| (it.kind, &it.name) == (old.kind, &old.name));
-        let gone = now.entries().into_iter().filter(is_gone).map(|old| Entry { body: None, ..old });
-        Ok(then.iter().cloned().chain(gone).collect())
+        let entry = |(kind, name): &(Kind, String), body| Entry { kind: *kind, name: name.clone(), body };
+        let back = then.iter().map(|(key, body)| entry(key, Some(body.clone())));
+        let now = now.entries();
+        let gone = now.keys().filter(|key| !then.contains_key(*key)).map(|key| entry(key, None));
+        Ok(back.chain(gone).collect())
     })
     .await
 }
