@@ -6,10 +6,13 @@
 
 use std::collections::BTreeSet;
 
+use sqlx::mysql::MySqlDatabaseError;
 use sqlx::{AssertSqlSafe, MySqlPool, SqlitePool};
 
 use crate::{Db, Pool, SqlError};
 
+/// Seconds that a change of partitions waits for those who read the table.
+const LOCK_WAIT: &str = "SET SESSION lock_wait_timeout = 2";
 /// Rows that are deleted in one transaction.
 const ROWS: u64 = 10_000;
 
@@ -62,18 +65,31 @@ async fn delete_rest(pool: &MySqlPool, table: &str, from: u32) -> Result<(), Sql
     }
 }
 
-/// Another process may have done the same at the same moment: that is as good.
+/// Another process may have done the same at the same moment: that is as good. A statement that somebody's
+/// long SELECT holds up is left for the next time.
 async fn alter(
     pool: &MySqlPool,
     table: &str,
     statement: String,
     done: impl Fn(&BTreeSet<u32>) -> bool,
 ) -> Result<(), SqlError> {
-    match sqlx::query(AssertSqlSafe(statement)).execute(pool).await {
+    let mut connection = pool.acquire().await?;
+    sqlx::query(AssertSqlSafe(LOCK_WAIT)).execute(&mut *connection).await?;
+    let altered = sqlx::query(AssertSqlSafe(statement)).execute(&mut *connection).await;
+    // Not for the next one who gets it.
+    connection.close().await?;
+    match altered {
         Ok(_) => Ok(()),
         Err(_) if done(&days(pool, table).await?) => Ok(()),
+        Err(error) if is_lock_wait(&error) => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The table waits for its readers, and whoever comes next waits for it.
+fn is_lock_wait(error: &sqlx::Error) -> bool {
+    let error = error.as_database_error().and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>());
+    error.is_some_and(|error| error.number() == 1205)
 }
 
 /// The days that have partitions of their own.
