@@ -55,7 +55,8 @@ pub fn list_events(snapshot: &Snapshot, paging: &Paging<String>) -> Page<Event> 
     let names: BTreeSet<&String> = published.keys().chain(declared.keys()).collect();
     let after = |name: &&String| paging.after.as_ref().is_none_or(|after| *name > after);
     let names = names.into_iter().filter(after);
-    let (none, floor) = (EventEntry::default(), snapshot.catalogue().settings.floor());
+    let none = EventEntry::default();
+    let floor = (snapshot.catalogue().settings.floor(), snapshot.directory().users());
     let describe = |name: &String| {
         describe(
             name,
@@ -67,7 +68,7 @@ pub fn list_events(snapshot: &Snapshot, paging: &Paging<String>) -> Page<Event> 
     paging.page(names.take(paging.fetch()).map(describe).collect(), |event| event.name.clone())
 }
 
-fn describe(name: &str, entry: &EventEntry, card: EventCard, floor: Floor) -> Event {
+fn describe(name: &str, entry: &EventEntry, card: EventCard, (floor, everybody): (Floor, u64)) -> Event {
     let Counted { active, trade, .. } = Counted::new(name, card.active, card.trade);
     let newest = entry.days.values().next_back();
     let users = newest.map_or(0, |day| day.users);
@@ -78,7 +79,7 @@ fn describe(name: &str, entry: &EventEntry, card: EventCard, floor: Floor) -> Ev
         name: name.to_owned(),
         dimensions: dimensions.map(|(name, d)| Dimension { name: name.clone(), values: d.values }).collect(),
         measures,
-        users: floor.shown(users, users),
+        users: floor.shown(users, everybody),
         pv: newest.map_or(0, |day| day.pv),
         published: Published::new(entry.days.keys().copied()),
         published_at: newest.map(|day| day.published_at),

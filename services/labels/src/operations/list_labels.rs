@@ -59,13 +59,14 @@ fn describe(snapshot: &Snapshot, id: i64) -> Label {
     let days = entry.map(|entry| &entry.days);
     let newest = days.and_then(|days| days.values().next_back());
     let pairs = newest.map_or(0, |day| day.pairs);
+    let pairs = Some(pairs).filter(|_| pairs_shown(snapshot, id));
     let published = entry.into_iter().flat_map(|entry| entry.tags.keys());
     let tags: BTreeSet<&i64> = published.chain(card.tags.keys()).collect();
     Label {
         id,
         name: name_of(snapshot, id),
         tags: tags.len(),
-        pairs: snapshot.catalogue().settings.floor().shown(pairs, pairs),
+        pairs,
         published: Published::new(days.into_iter().flat_map(|days| days.keys().copied())),
         published_at: newest.map(|day| day.published_at),
         display_names: card.display_names,
@@ -74,6 +75,16 @@ fn describe(snapshot: &Snapshot, id: i64) -> Label {
         description: card.description,
         retired: card.retired,
     }
+}
+
+/// Less the tags that are listed, they would tell those whose users are too few to be shown.
+fn pairs_shown(snapshot: &Snapshot, id: i64) -> bool {
+    let floor = snapshot.catalogue().settings.floor();
+    let newest = snapshot.manifest().labels.get(&id).and_then(|entry| entry.days.keys().next_back());
+    let Some(ds) = newest.filter(|_| floor.users() > 1) else { return true };
+    let Ok(Some(part)) = snapshot.label(id, *ds) else { return false };
+    let everybody = snapshot.directory().users();
+    part.meta().tags.values().all(|tag| floor.shown(tag.users, everybody).is_some())
 }
 
 /// The name that rules use; the id where a label was declared without one.

@@ -81,8 +81,11 @@ pub fn list_tags(snapshot: &Snapshot, query: &TagQuery, paging: &Paging<i64>) ->
     };
     let card = snapshot.catalogue().labels.get(&id);
     let (floor, everybody) = (snapshot.catalogue().settings.floor(), snapshot.directory().users());
-    let shown = |users: Option<u64>| users.and_then(|users| floor.shown(users, everybody));
-    let page = page.map(|tag| Tag { users: shown(tag.users), weighted: shown(tag.weighted), ..tag });
+    let page = page.map(|tag| {
+        let users = tag.users.and_then(|users| floor.shown(users, everybody));
+        let weighted = users.and_then(|users| floor.shown(tag.weighted?, users));
+        Tag { users, weighted, ..tag }
+    });
     let page = page.map(|tag| match card.and_then(|card| card.tags.get(&tag.id)) {
         Some(card) => Tag { display_names: card.display_names.clone(), retired: card.retired, ..tag },
         None => tag,

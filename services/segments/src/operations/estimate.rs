@@ -45,7 +45,8 @@ pub fn estimate(
     let floor = prepared.floor();
     let universe = counted.counts.universe;
     let count = floor.shown(counted.counts.count, universe);
-    let universe_count = floor.shown(universe, universe);
+    let everybody = prepared.bound.snapshot().directory().users();
+    let universe_count = floor.shown(universe, everybody);
     let shown = counted.counts.leaves.into_iter().map(|users| floor.shown(users, universe));
     Ok(Estimate {
         count,
