@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
+use muster_real_servers::free_port;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use support::process::Process;
 use support::{Client, Server};
 
 const CROWDS: [&str; 8] =
@@ -287,6 +289,46 @@ async fn the_table_is_right_whoever_dies() {
         assert_eq!(left["tags"][0]["id"], number);
         assert_eq!(left["carrying"], users - number);
     }
+}
+
+/// Two processes that work the same days out at once, of which one dies half way, again and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_at_once_and_one_dies() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let mut random = StdRng::seed_from_u64(12);
+    let server = Server::start(&data).await;
+    let first = server.processes.last().unwrap().name.clone();
+    let config = std::fs::read_to_string(data.with_extension(format!("{first}.toml"))).unwrap();
+    let mut second = Process::start("second", &data, free_port(), &["--role", "metrics"], &config);
+    let users = 1_500;
+    let mut both = 0;
+    for number in 1..=3 {
+        let (labels, behavior) = version(number, users - number);
+        for (kind, body) in [("labels", labels), ("behavior", behavior)] {
+            let job = server.client().import(&format!("kind={kind}"), "text/csv", false, body).await;
+            assert_eq!(server.client().wait(&job).await["state"], "done");
+        }
+        for _ in 0..4 {
+            // While one runs, another one may wait: the other process takes it.
+            server.client().post("/v1/apps/a/insights/refresh", &json!({})).await;
+            tokio::time::sleep(Duration::from_millis(random.random_range(0..120))).await;
+            let (_, running) = server.client().get("/v1/jobs?app=a&kind=metrics&state=running").await;
+            both += usize::from(running["items"].as_array().unwrap().len() > 1);
+            second.kill();
+            whole(&server.client(), users).await;
+            second.start_again();
+        }
+        let client = server.client();
+        settle(&client, "a").await;
+        for ds in [20261101, 20261108] {
+            check_label(&client, "a", 1, ds).await;
+        }
+        let left = insight(&client, "a", "left").await;
+        assert_eq!(left["tags"].as_array().unwrap().len(), 1, "{left}");
+        assert_eq!((&left["tags"][0]["id"], &left["carrying"]), (&json!(number), &json!(users - number)));
+    }
+    println!("two jobs ran at once {both} of 12 times");
 }
 
 /// A label's day is there whole, of one version, or not at all.

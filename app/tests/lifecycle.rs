@@ -131,6 +131,43 @@ async fn old_days_go_and_what_is_kept_counts_as_before() {
     command(&server.url, &data);
 }
 
+/// A window that has lost a day can't be counted again: what was worked out of it stays, whatever comes later.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_worked_out_of_days_that_are_gone_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start_with(&dir.path().join("data"), "[lifecycle]\nevent_days = 10\n").await;
+    let client = server.client();
+    fill(&client).await;
+    settle(&client).await;
+    let seen = async || {
+        let mut seen = Vec::new();
+        for back in [0, 5, 9, 12, 20] {
+            let ds = today().plus(-back);
+            for of in ["labels/colour?crowd=active_7d", "labels/colour?crowd=active_1d", "crowds?"] {
+                let (status, answer) = client.get(&format!("/v1/apps/shop/insights/{of}&ds={ds}")).await;
+                assert_eq!((status, &answer["ds"]), (StatusCode::OK, &json!(ds)), "{answer}");
+                let crowds: Vec<Value> = answer["crowds"].as_array().into_iter().flatten().cloned().collect();
+                let size = |crowd: &Value| {
+                    ["crowd", "users", "new_users", "earlier_from"].map(|key| crowd[key].clone())
+                };
+                seen.push((ds, of, answer["tags"].clone(), crowds.iter().map(size).collect::<Vec<_>>()));
+            }
+        }
+        seen
+    };
+    let before = seen().await;
+    let done = lifecycle(&client).await;
+    assert!(done["event_days"].as_u64() > Some(10), "{done}");
+    assert_eq!(seen().await, before);
+    // A day that is whole is counted again: nobody came today but one.
+    let visit = format!("ds,app_id,user_id,event,pv\n{},shop,u1,visit,1\n", today());
+    assert_eq!(client.import_csv("kind=behavior", &visit).await["state"], "done");
+    settle(&client).await;
+    let after = seen().await;
+    assert_ne!(after[1], before[1], "active_1d of today");
+    assert_eq!(after[3..], before[3..], "days before today");
+}
+
 /// The command does every app and says what it came to.
 fn command(url: &str, data: &Path) {
     let run = |args: &[&str]| {

@@ -161,7 +161,7 @@ async fn the_profile_can_be_read_with_any_client() {
         assert!(rows.as_ref().is_ok_and(|rows| *rows > 0), "{example}\n{rows:?}");
     }
     let there = there(&db).await;
-    assert_eq!(there.len(), 14, "{there:?}");
+    assert_eq!(there.len(), 16, "{there:?}");
     for name in there {
         assert!(page.contains(&format!("### {name}\n")) || page.contains(&format!("| `{name}` |")), "{name}");
     }

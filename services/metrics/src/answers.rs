@@ -94,6 +94,21 @@ pub struct TagShare {
     /// the index is.
     #[schema(required, example = 4.2)]
     pub surprise: Option<f64>,
+    /// With what weight the crowd's users carry it; not there where none has one, and where the floor hides
+    /// how many do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<TagWeight>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TagWeight {
+    /// Users of the crowd who carry the tag with a weight.
+    pub users: u64,
+    /// Of their weights. Null where it does not go into 64 bits; then there is no mean either.
+    #[schema(required)]
+    pub sum: Option<i64>,
+    #[schema(required)]
+    pub mean: Option<f64>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -103,9 +118,9 @@ pub struct LabelName {
 }
 
 /// How much of a day is in.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 pub struct Completeness {
-    /// Labels of the app.
+    /// Labels of the app that are not retired.
     pub labels: usize,
     /// Those that are published for the day itself and worked out.
     #[serde(rename = "in")]
@@ -154,13 +169,6 @@ pub struct ComparedCrowd {
     /// Users of the crowd who carry any tag of the label.
     #[schema(required)]
     pub carrying: Option<u64>,
-}
-
-impl ComparedCrowd {
-    pub fn of(found: &Distribution) -> ComparedCrowd {
-        let (users, carrying) = (found.measured.crowd_users, found.measured.carrying);
-        ComparedCrowd { crowd: found.crowd.clone(), users, carrying }
-    }
 }
 
 /// A tag in each of the crowds, in their order.

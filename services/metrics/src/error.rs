@@ -29,6 +29,9 @@ pub enum Error {
     /// No event is worked out up to that day, or not the one that was asked for.
     #[error("{}", no_event_day(.ds, .first))]
     NoEventDay { ds: Option<Ds>, first: Option<Ds> },
+    /// No crowd is worked out up to that day, or not the one that was asked for.
+    #[error("{}", no_crowd_day(.ds, .first))]
+    NoCrowdDay { ds: Option<Ds>, first: Option<Ds> },
     #[error("stopped")]
     Stopped,
     #[error(transparent)]
@@ -58,12 +61,20 @@ fn not_computed(label: &str, ds: &Option<Ds>, first: &Option<Ds>) -> String {
 }
 
 fn no_event_day(ds: &Option<Ds>, first: &Option<Ds>) -> String {
-    match (first, ds) {
-        (Some(first), Some(ds)) => {
-            format!("Nothing is worked out for {ds} or a day before: the first day is {first}.")
-        }
-        _ => "Nothing is worked out yet: a job does it once an import of behaviour has published.".to_owned(),
-    }
+    let nothing = "Nothing is worked out yet: a job does it once an import of behaviour has published.";
+    too_early(ds, first).unwrap_or_else(|| nothing.to_owned())
+}
+
+fn no_crowd_day(ds: &Option<Ds>, first: &Option<Ds>) -> String {
+    let nothing = "Nothing is worked out yet: a job does it once an import has published; \
+                   `POST …/insights/refresh` asks for one.";
+    too_early(ds, first).unwrap_or_else(|| nothing.to_owned())
+}
+
+/// Where there is something, but of later days.
+fn too_early(ds: &Option<Ds>, first: &Option<Ds>) -> Option<String> {
+    let (ds, first) = ((*ds)?, (*first)?);
+    Some(format!("Nothing is worked out for {ds} or a day before: the first day is {first}."))
 }
 
 impl From<EvaluationError> for Error {
@@ -116,7 +127,9 @@ impl From<Error> for Problem {
             }
             Error::NotADay { parameter, .. } => refused(parameter, "invalid_ds", detail),
             Error::Parameter { parameter, code, .. } => refused(parameter, code, detail),
-            Error::NotComputed { first, .. } | Error::NoEventDay { first, .. } => {
+            Error::NotComputed { first, .. }
+            | Error::NoEventDay { first, .. }
+            | Error::NoCrowdDay { first, .. } => {
                 Problem::new(Kind::NotFound, "not_computed", detail).with("first", first.map(Ds::number))
             }
             Error::Stopped => {

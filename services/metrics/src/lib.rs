@@ -5,6 +5,7 @@
 
 mod answers;
 mod cache;
+mod crowd_answers;
 mod error;
 mod event_answers;
 mod instruments;

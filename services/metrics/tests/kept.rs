@@ -11,10 +11,12 @@ use muster_profile_store::{EventShape, Store};
 use muster_sql::{Db, on};
 use serde_json::json;
 
-const TABLES: [&str; 6] = [
+const TABLES: [&str; 8] = [
     "metric_cell",
     "metric_label",
     "metric_crowd",
+    "metric_crowd_new",
+    "metric_weight",
     "metric_event",
     "metric_dimension",
     "metric_dimension_day",
@@ -24,7 +26,7 @@ fn publish(store: &Store, today: Ds) {
     let mut publication = store.publish("a").unwrap();
     for ds in today.plus(-9).through(today) {
         publication.start_label(1, "colour", ds).unwrap();
-        publication.label_row(b"ann", 1, "red", None).unwrap();
+        publication.label_row(b"ann", 1, "red", Some(7)).unwrap();
         publication.finish_part(0).unwrap();
         let dimensions = ["page".to_owned()];
         let shape = EventShape { event: "visit", ds, dimensions: &dimensions, measures: &[] };

@@ -278,6 +278,20 @@ impl<'a> SlicesView<'a> {
         self.negative.iter().any(|plane| plane.cardinality(key) > 0)
     }
 
+    /// The sum of the values of block `key`, of all or of those at positions of `within`.
+    pub fn sum(&self, key: u16, within: Option<&Block>) -> i128 {
+        let sum = |planes: &[BitmapView<'_>]| -> i128 {
+            let planes = planes.iter().enumerate();
+            planes.map(|(k, plane)| i128::from(count(plane, key, within)) << k).sum()
+        };
+        sum(&self.positive) - sum(&self.negative)
+    }
+
+    /// Positions of block `key` that have a value, of all or of those of `within`.
+    pub fn count(&self, key: u16, within: Option<&Block>) -> u32 {
+        count(&self.exists, key, within)
+    }
+
     /// Adds the values above zero of block `key` to `tally`.
     pub fn tally(&self, key: u16, tally: &mut Tally<'a, '_>) {
         let mut planes = self.positive.iter().map(|plane| plane.container(key)).enumerate().peekable();
@@ -303,6 +317,11 @@ fn add_planes(planes: &[BitmapView<'_>], key: u16, sums: &mut Planes) {
         *bits = plane.container(key);
     }
     sums.add_planes(&bits[..planes.len()]);
+}
+
+fn count(bitmap: &BitmapView<'_>, key: u16, within: Option<&Block>) -> u32 {
+    let Some(within) = within else { return bitmap.cardinality(key) };
+    bitmap.container(key).map_or(0, |container| within.and_count_container(&container))
 }
 
 fn magnitude(planes: &[BitmapView<'_>], position: u32) -> u64 {

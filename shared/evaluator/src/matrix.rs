@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use muster_bitmaps::{BitmapView, Block};
+use muster_bitmaps::{BitmapView, Block, SlicesView};
 use muster_days::Ds;
 use muster_profile_store::{EventPart, LabelPart, Snapshot, StoreError};
 use muster_rules::Universe;
@@ -19,6 +19,8 @@ pub struct Matrix {
     snapshot: Arc<Snapshot>,
     /// Per crowd: whether it is every user.
     everyone: Vec<bool>,
+    /// Crowds whose users are looked for among earlier ones; these have the numbers behind the crowds'.
+    returning: Vec<usize>,
     groups: Vec<Group>,
     /// Crowds that a rule defines, by number.
     defined: Vec<(usize, BoundUniverse)>,
@@ -36,6 +38,8 @@ struct Group {
 pub struct MatrixCounts {
     /// Users of each crowd.
     pub crowds: Vec<u64>,
+    /// Users of a crowd who are among the earlier ones given with it.
+    pub returning: Vec<u64>,
     pub labels: Vec<LabelCounts>,
 }
 
@@ -47,6 +51,18 @@ pub struct LabelCounts {
     pub users: Vec<Vec<u64>>,
     /// By crowd: users who carry any of the tags.
     pub carrying: Vec<u64>,
+    /// Places of the tags that are carried with a weight.
+    pub weighted: Vec<usize>,
+    /// By crowd, then by place in `weighted`.
+    pub weights: Vec<Vec<Weights>>,
+}
+
+/// The weights with which a crowd carries a tag.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Weights {
+    /// Users with a weight.
+    pub users: u64,
+    pub sum: i128,
 }
 
 /// What one thread works with.
@@ -67,22 +83,28 @@ struct Bucket<'a> {
     labels: Vec<OpenedLabel<'a>>,
 }
 
+#[derive(Default)]
 struct OpenedLabel<'a> {
     /// Places of the tags that the bucket has users of.
     places: Vec<usize>,
     views: Vec<BitmapView<'a>>,
+    /// With their places in `LabelCounts::weighted`.
+    weights: Vec<(usize, SlicesView<'a>)>,
 }
 
 impl Matrix {
-    /// `labels` are parts of the snapshot, each of a label on the day to take of it.
+    /// `earlier` are users among whom those of a crowd, given by its number, are looked for. `labels` are
+    /// parts of the snapshot, each of a label on the day to take of it.
     pub fn new(
         crowds: &[Universe],
+        earlier: &[(usize, Universe)],
         labels: Vec<Arc<LabelPart>>,
         snapshot: Arc<Snapshot>,
     ) -> Result<Matrix, StoreError> {
         let mut wanted: BTreeMap<(&str, Ds), Vec<usize>> = BTreeMap::new();
         let mut defined = Vec::new();
-        for (number, crowd) in crowds.iter().enumerate() {
+        let all = || crowds.iter().chain(earlier.iter().map(|(_, users)| users));
+        for (number, crowd) in all().enumerate() {
             let events = match crowd {
                 Universe::All => continue,
                 Universe::Defined { .. } => {
@@ -100,7 +122,8 @@ impl Matrix {
             groups.entry(crowds).or_default().extend(snapshot.event(event, ds)?);
         }
         Ok(Matrix {
-            everyone: crowds.iter().map(|crowd| *crowd == Universe::All).collect(),
+            everyone: all().map(|crowd| *crowd == Universe::All).collect(),
+            returning: earlier.iter().map(|(crowd, _)| *crowd).collect(),
             groups: groups.into_iter().map(|(crowds, parts)| Group { crowds, parts }).collect(),
             defined,
             labels,
@@ -112,7 +135,7 @@ impl Matrix {
         let worker = || Worker {
             union: Block::boxed(),
             crowds: self.everyone.iter().map(|_| Block::boxed()).collect(),
-            sizes: vec![0; self.everyone.len()],
+            sizes: vec![0; self.crowds()],
             scratch: Scratch::default(),
             pool: Pool::default(),
         };
@@ -133,24 +156,45 @@ impl Matrix {
         }))
     }
 
+    fn crowds(&self) -> usize {
+        self.everyone.len() - self.returning.len()
+    }
+
     fn none(&self) -> MatrixCounts {
-        let crowds = self.everyone.len();
-        let label = |part: &Arc<LabelPart>| LabelCounts {
-            tags: part.meta().tags.keys().copied().collect(),
-            users: vec![vec![0; part.meta().tags.len()]; crowds],
-            carrying: vec![0; crowds],
+        let crowds = self.crowds();
+        let label = |part: &Arc<LabelPart>| {
+            let tags = &part.meta().tags;
+            let weighted = tags.values().enumerate().filter(|(_, tag)| tag.weighted > 0);
+            let weighted: Vec<usize> = weighted.map(|(place, _)| place).collect();
+            LabelCounts {
+                tags: tags.keys().copied().collect(),
+                users: vec![vec![0; tags.len()]; crowds],
+                carrying: vec![0; crowds],
+                weights: vec![vec![Weights::default(); weighted.len()]; crowds],
+                weighted,
+            }
         };
-        MatrixCounts { crowds: vec![0; crowds], labels: self.labels.iter().map(label).collect() }
+        MatrixCounts {
+            crowds: vec![0; crowds],
+            returning: vec![0; self.returning.len()],
+            labels: self.labels.iter().map(label).collect(),
+        }
     }
 
     fn open(&self, bucket: u32) -> Result<Bucket<'_>, StoreError> {
         let mut labels = Vec::with_capacity(self.labels.len());
         for part in &self.labels {
-            let mut opened = OpenedLabel { places: Vec::new(), views: Vec::new() };
-            for (place, &tag) in part.meta().tags.keys().enumerate() {
-                let Some(view) = part.tag(bucket, tag)? else { continue };
-                opened.places.push(place);
-                opened.views.push(view);
+            let mut opened = OpenedLabel::default();
+            let mut weighted = 0;
+            for (place, (&tag, meta)) in part.meta().tags.iter().enumerate() {
+                if let Some(view) = part.tag(bucket, tag)? {
+                    opened.places.push(place);
+                    opened.views.push(view);
+                }
+                if meta.weighted > 0 {
+                    opened.weights.extend(part.weights(bucket, tag)?.map(|column| (weighted, column)));
+                    weighted += 1;
+                }
             }
             labels.push(opened);
         }
@@ -170,8 +214,16 @@ impl Matrix {
             *size = block.count();
             *sum += u64::from(*size);
         }
+        let Worker { union, crowds, sizes, .. } = worker;
+        let (crowds, earlier) = crowds.split_at(self.crowds());
+        for ((&crowd, earlier), sum) in self.returning.iter().zip(earlier).zip(&mut counts.returning) {
+            *sum += u64::from(crowds[crowd].and_count(earlier));
+        }
+        let there = crowds.iter().zip(&*sizes).enumerate().filter(|(_, (_, size))| **size > 0);
+        let there = there.map(|(crowd, (block, _))| (crowd, (!self.everyone[crowd]).then_some(&**block)));
+        let there: Vec<(usize, Option<&Block>)> = there.collect();
         for (label, counts) in bucket.labels.iter().zip(&mut counts.labels) {
-            self.count_label(label, key, worker, counts);
+            count_label(label, key, (&there, union), counts);
         }
     }
 
@@ -189,23 +241,33 @@ impl Matrix {
             universe.block(key, (&mut *scratch, &mut *pool), &mut crowds[*crowd]);
         }
     }
+}
 
-    fn count_label(&self, label: &OpenedLabel<'_>, key: u16, worker: &mut Worker, counts: &mut LabelCounts) {
-        let Worker { union, crowds, sizes, .. } = worker;
-        for (&place, view) in label.places.iter().zip(&label.views) {
-            let Some(container) = view.container(key) else { continue };
-            for (crowd, block) in crowds.iter().enumerate().filter(|(crowd, _)| sizes[*crowd] > 0) {
-                let users = match self.everyone[crowd] {
-                    true => view.cardinality(key),
-                    false => block.and_count_container(&container),
-                };
-                counts.users[crowd][place] += u64::from(users);
-            }
+/// `there`: the crowds that have users in the block, with these; None: everybody. `union` is scratch.
+fn count_label(
+    label: &OpenedLabel<'_>,
+    key: u16,
+    (there, union): (&[(usize, Option<&Block>)], &mut Block),
+    counts: &mut LabelCounts,
+) {
+    for (&place, view) in label.places.iter().zip(&label.views) {
+        let Some(container) = view.container(key) else { continue };
+        for (crowd, users) in there {
+            let carrying = users.map(|users| users.and_count_container(&container));
+            counts.users[*crowd][place] += u64::from(carrying.unwrap_or_else(|| view.cardinality(key)));
         }
-        union.set_union(&label.views, key);
-        for (crowd, block) in crowds.iter().enumerate().filter(|(crowd, _)| sizes[*crowd] > 0) {
-            counts.carrying[crowd] += u64::from(block.and_count(union));
+    }
+    for (place, column) in &label.weights {
+        for (crowd, users) in there {
+            let weights = &mut counts.weights[*crowd][*place];
+            weights.users += u64::from(column.count(key, *users));
+            weights.sum += column.sum(key, *users);
         }
+    }
+    union.set_union(&label.views, key);
+    for (crowd, users) in there {
+        let carrying = users.map_or_else(|| union.count(), |users| users.and_count(union));
+        counts.carrying[*crowd] += u64::from(carrying);
     }
 }
 
@@ -213,9 +275,14 @@ impl MatrixCounts {
     fn add(&mut self, other: &MatrixCounts) {
         let add = |sum: &mut [u64], more: &[u64]| sum.iter_mut().zip(more).for_each(|(sum, n)| *sum += n);
         add(&mut self.crowds, &other.crowds);
+        add(&mut self.returning, &other.returning);
         for (sum, more) in self.labels.iter_mut().zip(&other.labels) {
             add(&mut sum.carrying, &more.carrying);
             sum.users.iter_mut().zip(&more.users).for_each(|(sum, more)| add(sum, more));
+            for (sum, more) in sum.weights.iter_mut().flatten().zip(more.weights.iter().flatten()) {
+                sum.users += more.users;
+                sum.sum += more.sum;
+            }
         }
     }
 }

@@ -57,6 +57,9 @@ impl Manifest {
                 expired.event_days += days;
                 expired.weeks += weeks;
             }
+            if expired.event_days > 0 {
+                self.events_from = self.events_from.max(Some(from));
+            }
         }
         (expired, files)
     }

@@ -126,6 +126,12 @@ impl Store {
         Ok(Some(snapshot))
     }
 
+    /// Has the next snapshot show what is published by now, also where a bucket's documents are known for a
+    /// moment: for work that nobody does again.
+    pub fn refresh(&self, app: &str) -> Result<()> {
+        self.shelf(app).refresh()
+    }
+
     /// How many users the app has, from its manifest alone; None for an app that never had any data.
     pub fn users(&self, app: &str) -> Result<Option<u64>> {
         let manifest = self.shelf(app).manifest()?;

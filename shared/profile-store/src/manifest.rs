@@ -31,6 +31,9 @@ pub struct Manifest {
     pub labels: BTreeMap<i64, LabelEntry>,
     /// By event name.
     pub events: BTreeMap<String, EventEntry>,
+    /// Days of events before it were there and have been dropped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events_from: Option<Ds>,
     /// Files no longer used, with the time (epoch ms) when that began; removed after a grace.
     #[serde(default)]
     pub retired: BTreeMap<String, i64>,
@@ -139,6 +142,7 @@ impl Manifest {
             users: Vec::new(),
             labels: BTreeMap::new(),
             events: BTreeMap::new(),
+            events_from: None,
             retired: BTreeMap::new(),
         }
     }

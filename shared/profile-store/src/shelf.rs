@@ -68,6 +68,15 @@ impl Shelf {
         Ok(bucket.document(&self.name, document, false)?.map(|content| content.bytes))
     }
 
+    /// Has a bucket's documents be asked for now.
+    pub fn refresh(&self) -> Result<()> {
+        let Some(bucket) = &self.bucket else { return Ok(()) };
+        for document in [Document::Manifest, Document::Catalogue] {
+            bucket.document(&self.name, document, true)?;
+        }
+        Ok(())
+    }
+
     /// What tells one state of a document from another.
     pub fn stamp(&self, document: Document) -> Result<Option<Stamp>> {
         let mut stamp = [0; 16];

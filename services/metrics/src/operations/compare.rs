@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use muster_days::Ds;
 
-use super::distribution::{Order, distribution};
+use super::completeness::completeness;
+use super::distribution::{Order, measure};
 use super::names::Asked;
 use crate::Metrics;
-use crate::answers::{ComparedCrowd, ComparedTag, Comparison, Distribution, TagShare};
+use crate::answers::{ComparedCrowd, ComparedTag, Comparison, LabelName, Measured, TagShare};
 use crate::error::Error;
 use crate::store;
 
@@ -19,51 +20,49 @@ pub async fn compare(
     ds: Option<Ds>,
     (order, top): (Order, usize),
 ) -> Result<Comparison, Error> {
-    let (mut day, mut before) = (ds, None);
-    // A crowd may lack the day of another one: until all have the same.
-    while day.is_none() || day != before {
-        before = day;
-        for one in asked {
-            let of = (one.label, one.crowd);
-            let (first, newest) = store::newest_day(&metrics.db, one.app, of, day).await?;
-            let first = first.map(store::day).transpose()?;
-            let missing = || Error::NotComputed { label: one.entry.name.clone(), ds: day, first };
-            day = Some(store::day(newest.ok_or_else(missing)?)?);
-        }
-    }
+    let Some(one) = asked.first() else { return Err(Error::Inside("no crowd".to_owned())) };
+    let crowds: Vec<&str> = asked.iter().map(|one| one.crowd).collect();
+    let of = (one.label, &crowds[..]);
+    let (first, newest) = store::newest_day(&metrics.db, one.app, of, ds).await?;
+    let first = first.map(store::day).transpose()?;
+    let missing = || Error::NotComputed { label: one.entry.name.clone(), ds, first };
+    let day = store::day(newest.ok_or_else(missing)?)?;
+    let rows = store::cells(&metrics.db, one.app, of, (day, day)).await?;
     let mut found = Vec::new();
     for one in asked {
-        let one_found = distribution(metrics, one, day, (order, usize::MAX)).await?;
-        if Some(one_found.measured.ds) != day {
-            return Err(Error::NotComputed { label: one.entry.name.clone(), ds: day, first: None });
-        }
-        found.push(one_found);
+        // Dropped by the lifecycle between the two questions.
+        let measured = measure(one, &rows)?.pop().ok_or_else(missing)?;
+        found.push((one.crowd, measured));
     }
     let (tags, tags_total) = side_by_side(&mut found, order, top);
-    let crowds = found.iter().map(ComparedCrowd::of).collect();
-    let first = found.into_iter().next().ok_or_else(|| Error::Inside("no crowd".to_owned()))?;
+    let compared = found.iter().map(|(crowd, measured)| ComparedCrowd {
+        crowd: (*crowd).to_owned(),
+        users: measured.crowd_users,
+        carrying: measured.carrying,
+    });
+    let crowds = compared.collect();
+    let (_, first) = found.into_iter().next().ok_or_else(missing)?;
     Ok(Comparison {
-        app_id: first.app_id,
-        label: first.label,
-        ds: first.measured.ds,
-        label_ds: first.measured.label_ds,
-        app_users: first.measured.app_users,
-        app_carrying: first.measured.app_carrying,
+        app_id: one.app.to_owned(),
+        label: LabelName { id: one.label, name: one.entry.name.clone() },
+        ds: day,
+        label_ds: first.label_ds,
+        app_users: first.app_users,
+        app_carrying: first.app_carrying,
         crowds,
         tags,
         tags_total,
-        completeness: first.completeness,
+        completeness: completeness(&metrics.db, one.snapshot, day).await?,
     })
 }
 
-/// A tag that one of the crowds does not know was published between two reads, and comes with the next.
-fn side_by_side(found: &mut [Distribution], order: Order, top: usize) -> (Vec<ComparedTag>, usize) {
+/// Takes the tags of all crowds: each of them has the same, those of the whole app.
+fn side_by_side(found: &mut [(&str, Measured)], order: Order, top: usize) -> (Vec<ComparedTag>, usize) {
     let mut tags: BTreeMap<i64, Vec<TagShare>> = BTreeMap::new();
-    let crowds = found.len();
-    for tag in found.iter_mut().flat_map(|one| std::mem::take(&mut one.measured.tags)) {
+    for tag in found.iter_mut().flat_map(|(_, measured)| std::mem::take(&mut measured.tags)) {
         tags.entry(tag.id).or_default().push(tag);
     }
-    let mut tags: Vec<Vec<TagShare>> = tags.into_values().filter(|of| of.len() == crowds).collect();
+    let mut tags: Vec<Vec<TagShare>> = tags.into_values().collect();
     let key = |tag: &TagShare| match order {
         Order::Users => tag.users.map_or(-1.0, |users| users as f64),
         Order::Index => tag.index.unwrap_or(-1.0),

@@ -1,26 +1,29 @@
 //! How much of a day is in.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use muster_days::Ds;
+use muster_profile_store::Snapshot;
 use muster_sql::Db;
 
-use super::names::Asked;
 use crate::answers::{Carried, Completeness, LabelName};
 use crate::error::Error;
 use crate::store;
 
-pub async fn completeness(db: &Db, asked: &Asked<'_>, ds: Ds) -> Result<Completeness, Error> {
-    let worked_out: BTreeMap<i64, u32> = store::label_days(db, asked.app, ds).await?.into_iter().collect();
-    let labels = &asked.snapshot.manifest().labels;
-    let name = |id: i64| {
-        let name = labels.get(&id).map(|entry| entry.name.clone()).unwrap_or_default();
-        LabelName { id, name }
-    };
-    let mut carried = Vec::new();
-    for (&id, &day) in worked_out.iter().filter(|(_, day)| **day != ds.number()) {
-        carried.push(Carried { label: name(id), ds: store::day(day)? });
+/// Of the labels that are not retired: nobody waits for those.
+pub async fn completeness(db: &Db, snapshot: &Snapshot, ds: Ds) -> Result<Completeness, Error> {
+    let worked_out: HashMap<i64, u32> =
+        store::label_days(db, snapshot.app(), ds).await?.into_iter().collect();
+    let retired = |id: &i64| snapshot.catalogue().labels.get(id).is_some_and(|card| card.retired);
+    let mut found = Completeness::default();
+    for (&id, entry) in snapshot.manifest().labels.iter().filter(|(id, _)| !retired(id)) {
+        let label = || LabelName { id, name: entry.name.clone() };
+        found.labels += 1;
+        match worked_out.get(&id) {
+            None => found.waiting.push(label()),
+            Some(day) if *day == ds.number() => found.labels_in += 1,
+            Some(day) => found.carried.push(Carried { label: label(), ds: store::day(*day)? }),
+        }
     }
-    let waiting = labels.keys().filter(|id| !worked_out.contains_key(id)).map(|&id| name(id)).collect();
-    Ok(Completeness { labels: labels.len(), labels_in: worked_out.len() - carried.len(), carried, waiting })
+    Ok(found)
 }

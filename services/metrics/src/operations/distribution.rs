@@ -6,11 +6,12 @@ use muster_catalogue::Floor;
 use muster_days::Ds;
 
 use super::completeness::completeness;
+use super::hidden::{Counts, Sizes, shown, sum_shown};
 use super::index::Tagged;
 use super::names::Asked;
 use super::plan::EVERYONE;
 use crate::Metrics;
-use crate::answers::{Distribution, LabelName, Measured, TagShare};
+use crate::answers::{Distribution, LabelName, Measured, TagShare, TagWeight};
 use crate::error::Error;
 use crate::store::{self, CellRow};
 
@@ -32,7 +33,7 @@ pub async fn distribution(
     ds: Option<Ds>,
     (order, top): (Order, usize),
 ) -> Result<Distribution, Error> {
-    let of = (asked.label, asked.crowd);
+    let of = (asked.label, &[asked.crowd][..]);
     let (first, newest) = store::newest_day(&metrics.db, asked.app, of, ds).await?;
     let missing = || -> Result<Error, Error> {
         let first = first.map(store::day).transpose()?;
@@ -50,7 +51,7 @@ pub async fn distribution(
         app_id: asked.app.to_owned(),
         label: LabelName { id: asked.label, name: asked.entry.name.clone() },
         crowd: asked.crowd.to_owned(),
-        completeness: completeness(&metrics.db, asked, day).await?,
+        completeness: completeness(&metrics.db, asked.snapshot, day).await?,
         measured,
         tags_total,
     })
@@ -72,18 +73,22 @@ pub fn sort(tags: &mut [TagShare], order: Order) {
 /// A crowd's or the app's line of a day, with its cells.
 struct Line<'r> {
     head: &'r CellRow,
-    cells: BTreeMap<i64, u64>,
+    cells: BTreeMap<i64, &'r CellRow>,
 }
 
 impl<'r> Line<'r> {
     fn of(rows: &'r [CellRow], crowd: &str) -> Option<Line<'r>> {
         let own = rows.iter().filter(|row| row.crowd == crowd);
-        let cells = own.clone().filter_map(|row| Some((row.tag_id?, row.users? as u64)));
+        let cells = own.clone().filter_map(|row| Some((row.tag_id?, row)));
         Some(Line { head: own.clone().next()?, cells: cells.collect() })
     }
 
     fn size(&self) -> u64 {
         self.head.crowd_users as u64
+    }
+
+    fn users(&self, tag: i64) -> u64 {
+        self.cells.get(&tag).and_then(|cell| cell.users).unwrap_or(0) as u64
     }
 }
 
@@ -95,20 +100,33 @@ pub fn measure(asked: &Asked<'_>, rows: &[CellRow]) -> Result<Vec<Measured>, Err
         let (Some(crowd), Some(app)) = (Line::of(rows, asked.crowd), Line::of(rows, EVERYONE)) else {
             continue;
         };
-        let tags = app.cells.iter().map(|(&tag, &in_app)| {
-            let in_crowd = crowd.cells.get(&tag).copied().unwrap_or(0);
+        let crowd_users = floor.shown(crowd.size(), app.size());
+        let app_users = floor.shown(app.size(), app.size());
+        let sizes = Sizes { crowd: crowd_users, app: app_users };
+        let counts = |tag| Counts { in_crowd: crowd.users(tag), in_app: app.users(tag) };
+        let told = |tag| shown(floor, sizes, counts(tag));
+        let ids = || app.cells.keys().copied();
+        let carrying = crowd_users.and_then(|users| floor.shown(crowd.head.carrying as u64, users));
+        let carrying =
+            carrying.filter(|_| sum_shown(floor, ids().map(|tag| (crowd.users(tag), told(tag).0.is_some()))));
+        let app_carrying = app_users.and_then(|users| floor.shown(app.head.carrying as u64, users));
+        let app_carrying = app_carrying
+            .filter(|_| sum_shown(floor, ids().map(|tag| (app.users(tag), told(tag).1.is_some()))));
+        let tags = ids().map(|tag| {
+            let Counts { in_crowd, in_app } = counts(tag);
             let tagged = Tagged { in_crowd, crowd: crowd.size(), in_app, app: app.size() };
-            let share_of_carrying = share(in_crowd, crowd.head.carrying as u64);
+            let share_of_carrying = carrying.and_then(|carrying| share(in_crowd, carrying));
             let whole = tag_share((tag, asked.tag_name(tag)), tagged, share_of_carrying);
-            under(floor, tagged, whole)
+            let weight = weight(floor, (&crowd, &app), tag);
+            under(told(tag), TagShare { weight, ..whole })
         });
         days.push(Measured {
             ds: store::day(crowd.head.ds)?,
             label_ds: store::day(crowd.head.label_ds)?,
-            crowd_users: floor.shown(crowd.size(), crowd.size()),
-            carrying: floor.shown(crowd.head.carrying as u64, crowd.size()),
-            app_users: floor.shown(app.size(), app.size()),
-            app_carrying: floor.shown(app.head.carrying as u64, app.size()),
+            crowd_users,
+            carrying,
+            app_users,
+            app_carrying,
             tags: tags.collect(),
             computed_at: store::time(crowd.head.computed_at)?,
         });
@@ -116,15 +134,24 @@ pub fn measure(asked: &Asked<'_>, rows: &[CellRow]) -> Result<Vec<Measured>, Err
     Ok(days)
 }
 
+/// None where nobody has a weight, and where so few have one, or of those who carry the tag all but so few, or
+/// so few more in the whole app, that the app does not let it be shown.
+fn weight(floor: Floor, (crowd, app): (&Line, &Line), tag: i64) -> Option<TagWeight> {
+    let (cell, in_app) = (crowd.cells.get(&tag)?, app.cells.get(&tag)?);
+    let (users, carrying) = (cell.weighted? as u64, cell.users? as u64);
+    floor.shown(users, in_app.weighted.unwrap_or(0) as u64)?;
+    let users = floor.shown(users, carrying)?;
+    let mean = cell.weight_sum.map(|sum| sum as f64 / users as f64);
+    Some(TagWeight { users, sum: cell.weight_sum, mean })
+}
+
 fn share(some: u64, all: u64) -> Option<f64> {
     (all > 0).then(|| some as f64 / all as f64)
 }
 
-/// Nothing that says how many users of the crowd carry the tag, where these are too few to be shown; nor, by
-/// way of the index, how many of the app do.
-fn under(floor: Floor, tagged: Tagged, whole: TagShare) -> TagShare {
-    let app_users = floor.shown(tagged.in_app, tagged.app);
-    let users = floor.shown(tagged.in_crowd, tagged.crowd);
+/// Nothing that says how many users of the crowd carry the tag, where that is hidden; nor, by way of the index,
+/// how many of the app do.
+fn under((users, app_users): (Option<u64>, Option<u64>), whole: TagShare) -> TagShare {
     let whole = TagShare { app_users, ..whole };
     match (users, app_users) {
         (Some(_), Some(_)) => whole,
@@ -136,6 +163,7 @@ fn under(floor: Floor, tagged: Tagged, whole: TagShare) -> TagShare {
             index: None,
             index_interval: None,
             surprise: None,
+            weight: None,
             ..whole
         },
     }
@@ -152,5 +180,6 @@ fn tag_share((id, name): (i64, String), tagged: Tagged, share_of_carrying: Optio
         index: tagged.index(),
         index_interval: tagged.interval(),
         surprise: tagged.surprise(),
+        weight: None,
     }
 }

@@ -29,9 +29,9 @@ pub async fn events(metrics: &Metrics, snapshot: &Snapshot, ds: Option<Ds>) -> R
     Ok(EventList { app_id: app.to_owned(), ds: day, missing, events: rows.into_iter().map(total).collect() })
 }
 
-/// So many users of a row, if the app lets so few be shown.
+/// So many users of a row, if the app lets so few be shown, and so few who have none.
 pub fn visible(snapshot: &Snapshot, users: i64) -> Option<u64> {
-    snapshot.catalogue().settings.floor().shown(users as u64, users as u64)
+    snapshot.catalogue().settings.floor().shown(users as u64, snapshot.directory().users())
 }
 
 /// An event over days: up to the newest one that is worked out, thirty of them, unless the request says.

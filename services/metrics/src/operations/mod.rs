@@ -2,9 +2,11 @@
 
 mod compare;
 mod completeness;
+mod crowds;
 mod dimensions;
 mod distribution;
 mod events;
+mod hidden;
 mod index;
 mod names;
 mod pass;
@@ -13,6 +15,7 @@ mod precompute;
 mod trend;
 
 pub use compare::compare;
+pub use crowds::{crowd_trend, crowds};
 pub use dimensions::dimension;
 pub use distribution::{Order, distribution};
 pub use events::{event_trend, events};

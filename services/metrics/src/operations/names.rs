@@ -18,6 +18,30 @@ pub async fn snapshot(metrics: &Metrics, app: &str) -> Result<Arc<Snapshot>, Err
     opened.ok_or_else(|| Error::NoApp(app.to_owned()))
 }
 
+/// The whole app and the base crowds.
+pub fn crowd_names(snapshot: &Snapshot) -> Vec<String> {
+    let mut names = SnapshotCatalogue(snapshot).crowd_names();
+    names.push(EVERYONE.to_owned());
+    names
+}
+
+/// Those of them that are in use.
+pub fn current_crowds(snapshot: &Snapshot) -> Vec<String> {
+    let cards = &snapshot.catalogue().base_crowds;
+    let mut names = crowd_names(snapshot);
+    names.retain(|name| !cards.get(name).is_some_and(|card| card.retired));
+    names
+}
+
+/// Refuses what is not the whole app or a base crowd, retired ones included.
+pub fn known_crowd(snapshot: &Snapshot, crowd: &str) -> Result<(), Error> {
+    let known = crowd_names(snapshot);
+    if known.iter().any(|name| name == crowd) {
+        return Ok(());
+    }
+    Err(Error::UnknownCrowd { given: crowd.to_owned(), nearest: nearest(crowd, known) })
+}
+
 /// A label and a crowd of an app.
 pub struct Asked<'a> {
     pub app: &'a str,
@@ -43,12 +67,7 @@ impl<'a> Asked<'a> {
             nearest: nearest(label, labels.values().map(|entry| &entry.name)),
         })?;
         let crowd = crowd.unwrap_or(EVERYONE);
-        let mut known = SnapshotCatalogue(snapshot).crowd_names();
-        known.push(EVERYONE.to_owned());
-        if !known.iter().any(|name| name == crowd) {
-            let nearest = nearest(crowd, known);
-            return Err(Error::UnknownCrowd { given: crowd.to_owned(), nearest });
-        }
+        known_crowd(snapshot, crowd)?;
         Ok(Asked { app, snapshot, label, entry, crowd })
     }
 

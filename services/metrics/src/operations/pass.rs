@@ -1,12 +1,12 @@
 //! One look at the data, and what is done about it: the missing days, from new to old, each in as few
 //! passes over the users as its tags allow.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::Utc;
-use muster_evaluator::{Control, LabelCounts, Matrix, MatrixCounts};
+use muster_evaluator::{Control, Earlier, LabelCounts, Matrix, MatrixCounts, Weights};
 use muster_jobs::Run;
 use muster_profile_store::{LabelPart, Snapshot};
 use muster_rules::Universe;
@@ -17,7 +17,7 @@ use super::precompute::{Done, inside};
 use crate::Metrics;
 use crate::error::Error;
 use crate::instruments;
-use crate::store::{self, CrowdRow, LabelRow};
+use crate::store::{self, CrowdRow, LabelRow, NewRow, WeightCell};
 
 /// Tags that are counted in one pass: a thread keeps a number for each and every crowd.
 const TAGS_AT_ONCE: usize = 50_000;
@@ -107,13 +107,17 @@ impl Pass<'_> {
             let parts = self.parts(work.clone(), place).await?;
             failed = parts.failed.or(failed);
             let crowds = work.all_crowds();
-            let counts = self.count(&work, &crowds, &parts.labels).await?;
+            // Who is new is counted once, not with every part of the labels.
+            let new: Vec<usize> = work.new.iter().copied().filter(|_| place == 0).collect();
+            let counts = self.count(&work, (&crowds, &new), &parts.labels).await?;
             if !self.run.still_mine().await? {
                 return Err(Error::Stopped);
             }
             if place == 0 {
                 let rows = crowd_rows(&work, &crowds, &counts);
                 store::replace_crowds(&self.metrics.db, self.app, &rows, now()).await?;
+                let rows = new_rows(&work, &crowds, &counts);
+                store::replace_new(&self.metrics.db, self.app, &rows, now()).await?;
             }
             self.write(&work, label_rows(&work, &crowds, &parts.labels, &counts), done).await?;
             place = parts.next;
@@ -150,9 +154,12 @@ impl Pass<'_> {
     async fn count(
         &self,
         work: &Work,
-        crowds: &[usize],
+        (crowds, new): (&[usize], &[usize]),
         labels: &[(usize, Arc<LabelPart>)],
     ) -> Result<MatrixCounts, Error> {
+        let earlier = work.earlier(crowds, new);
+        let earlier: Vec<(usize, Universe)> =
+            earlier.map(|(place, _, of)| (place, of.users.clone())).collect();
         let universes: Vec<Universe> =
             crowds.iter().map(|&crowd| work.day.crowds[crowd].universe.clone()).collect();
         let parts = labels.iter().map(|(_, part)| part.clone()).collect();
@@ -160,7 +167,8 @@ impl Pass<'_> {
         let counted = tokio::task::spawn_blocking(move || {
             let began = Instant::now();
             let control = Control { stopped: &|| run.stopped(), progress: &|_| {} };
-            let counts = pool.install(|| Matrix::new(&universes, parts, snapshot)?.counts(&control));
+            let counts =
+                pool.install(|| Matrix::new(&universes, &earlier, parts, snapshot)?.counts(&control));
             instruments::counted(began.elapsed());
             counts
         });
@@ -176,7 +184,8 @@ impl Pass<'_> {
                 cells += label.iter().map(|row| row.cells.len()).sum::<usize>();
                 rows.extend(label);
             }
-            if self.run.stopped() {
+            // Not what it counted before somebody else took over, who may have looked for the last time.
+            if !self.run.still_mine().await? {
                 return Err(Error::Stopped);
             }
             let began = Instant::now();
@@ -197,8 +206,18 @@ impl Work {
     /// Places of the crowds that anything is worked out for.
     fn all_crowds(&self) -> Vec<usize> {
         let of_labels = self.labels.iter().flat_map(|(_, crowds)| crowds);
-        let crowds: BTreeSet<usize> = self.crowds.iter().chain(of_labels).copied().collect();
+        let crowds: BTreeSet<usize> = self.crowds.iter().chain(&self.new).chain(of_labels).copied().collect();
         crowds.into_iter().collect()
+    }
+
+    /// Of the crowds in `new` that anything is known of before their windows: the place in `crowds`, the
+    /// number, and who was there.
+    fn earlier(&self, crowds: &[usize], new: &[usize]) -> impl Iterator<Item = (usize, usize, &Earlier)> {
+        let new = crowds.iter().enumerate().filter(|(_, crowd)| new.contains(crowd));
+        new.filter_map(|(place, &crowd)| {
+            let before = self.day.crowds[crowd].before.as_ref()?;
+            Some((place, crowd, before.earlier.as_ref()?))
+        })
     }
 }
 
@@ -209,6 +228,27 @@ fn crowd_rows(work: &Work, crowds: &[usize], counts: &MatrixCounts) -> Vec<Crowd
         CrowdRow { crowd: crowd.name.clone(), ds: work.day.ds, users, fingerprint: crowd.fingerprint.clone() }
     };
     stale.map(row).collect()
+}
+
+/// `counts` were made with all of `work.new`.
+fn new_rows(work: &Work, crowds: &[usize], counts: &MatrixCounts) -> Vec<NewRow> {
+    let new: Vec<usize> = work.new.iter().copied().collect();
+    let counted = work.earlier(crowds, &new).zip(&counts.returning);
+    let counted: HashMap<usize, (u64, u64)> = counted
+        .map(|((place, crowd, _), &returning)| (crowd, (counts.crowds[place] - returning, returning)))
+        .collect();
+    let row = |&number: &usize| {
+        let crowd = &work.day.crowds[number];
+        let before = crowd.before.as_ref()?;
+        Some(NewRow {
+            crowd: crowd.name.clone(),
+            ds: work.day.ds,
+            users: counted.get(&number).copied(),
+            from: before.earlier.as_ref().map(|earlier| earlier.from),
+            fingerprint: before.fingerprint.clone(),
+        })
+    };
+    work.new.iter().filter_map(row).collect()
 }
 
 /// Per label, its lines in the crowds of which it is not there.
@@ -244,5 +284,17 @@ fn label_row(
         carrying: counts.carrying[place],
         fingerprint: label.fingerprint(crowd),
         cells: cells.filter(|(_, users)| *users > 0).collect(),
+        weights: weights(counts, place),
     }
+}
+
+/// Of the tags that the crowd carries with a weight.
+fn weights(counts: &LabelCounts, crowd: usize) -> Vec<WeightCell> {
+    let weighted = counts.weighted.iter().zip(&counts.weights[crowd]);
+    let cell = |(&place, weights): (&usize, &Weights)| WeightCell {
+        tag: counts.tags[place],
+        users: weights.users,
+        sum: weights.sum.try_into().ok(),
+    };
+    weighted.filter(|(_, weights)| weights.users > 0).map(cell).collect()
 }

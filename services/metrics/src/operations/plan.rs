@@ -3,17 +3,21 @@
 use std::collections::BTreeSet;
 
 use muster_days::Ds;
-use muster_evaluator::{SnapshotCatalogue, universe_files};
+use muster_evaluator::{Earlier, SnapshotCatalogue, earlier, universe_files};
 use muster_profile_store::{Manifest, Snapshot};
 use muster_rules::{Caps, Catalogue, Condition, Rule, Universe, check};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::dimensions::{ValuesOf, wanted};
+use super::names::current_crowds;
 use crate::Settings;
 use crate::store::{EventRow, Known};
 
 /// The whole app, as a crowd.
 pub const EVERYONE: &str = "all";
+
+/// Another word when more is kept of a cell than before: then all are worked out anew.
+const WORKED_OUT: &str = "users, weights";
 
 /// What should be there, days from new to old.
 pub struct Plan {
@@ -44,6 +48,18 @@ pub struct Crowd {
     pub universe: Universe,
     /// Names the files that say who is in it; of the whole app nothing, for who is in it only grows.
     pub fingerprint: String,
+    /// Whether days that it looks at have been dropped: then what is there of it is right, and what can be
+    /// counted now is not.
+    pub cut: bool,
+    /// Of a window: who was there before it.
+    pub before: Option<Before>,
+}
+
+pub struct Before {
+    /// None where nothing is published of the days before.
+    pub earlier: Option<Earlier>,
+    /// Names the files of the window and of the days before it.
+    pub fingerprint: String,
 }
 
 /// A label and its newest day at or before the day that is looked from.
@@ -58,6 +74,8 @@ pub struct Work {
     pub day: Day,
     /// Crowds whose size is not there.
     pub crowds: BTreeSet<usize>,
+    /// Windows of which it is not there who of them is new.
+    pub new: BTreeSet<usize>,
     /// Labels, each with the crowds of which it is not there.
     pub labels: Vec<(usize, BTreeSet<usize>)>,
 }
@@ -101,7 +119,7 @@ impl Plan {
         let everyone_on = everyone_on.collect();
         let events = events.into_iter().filter(stale).collect();
         let work = days.into_iter().map(|day| day.missing(known));
-        let work = work.filter(|work| !work.crowds.is_empty() || !work.labels.is_empty()).collect();
+        let work = work.filter(|work| !work.is_empty()).collect();
         Missing { from, users, resized, everyone_on, events, dimensions, names, work }
     }
 }
@@ -134,6 +152,10 @@ impl Missing {
 }
 
 impl Work {
+    fn is_empty(&self) -> bool {
+        self.crowds.is_empty() && self.new.is_empty() && self.labels.is_empty()
+    }
+
     pub fn amount(&self) -> usize {
         self.labels.len().max(1)
     }
@@ -143,28 +165,38 @@ impl Day {
     fn missing(self, known: &Known) -> Work {
         let ds = self.ds.number();
         let stale_crowd = |crowd: &Crowd| {
-            crowd.universe != Universe::All
-                && known.crowds.get(&(ds, crowd.name.clone())) != Some(&crowd.fingerprint)
+            let there = known.crowds.get(&(ds, crowd.name.clone()));
+            crowd.universe != Universe::All && crowd.is_stale(there)
+        };
+        let stale_new = |crowd: &Crowd| {
+            let key = (ds, crowd.name.clone());
+            let same_window = known.crowds.get(&key) == Some(&crowd.fingerprint);
+            crowd.before.as_ref().is_some_and(|before| match known.new.get(&key) {
+                None => true,
+                // Days that it had looked at have been dropped.
+                Some((_, from)) if crowd.cut || (same_window && before.lost(*from)) => false,
+                Some((fingerprint, _)) => *fingerprint != before.fingerprint,
+            })
         };
         let stale_cells = |label: &Label, crowd: &Crowd| {
             let there = known.labels.get(&(ds, label.id, crowd.name.clone()));
-            there.is_none_or(|(fingerprint, _)| *fingerprint != label.fingerprint(crowd))
+            there.is_none_or(|(there, _)| !crowd.cut && *there != label.fingerprint(crowd))
         };
         let places = |test: &dyn Fn(&Crowd) -> bool| -> BTreeSet<usize> {
             (0..self.crowds.len()).filter(|&place| test(&self.crowds[place])).collect()
         };
-        let crowds = places(&stale_crowd);
+        let (crowds, new) = (places(&stale_crowd), places(&stale_new));
         let of_label = |(place, label): (usize, &Label)| (place, places(&|crowd| stale_cells(label, crowd)));
         let labels = self.labels.iter().enumerate().map(of_label);
         let labels = labels.filter(|(_, crowds)| !crowds.is_empty()).collect();
-        Work { crowds, labels, day: self }
+        Work { crowds, new, labels, day: self }
     }
 }
 
 impl Label {
     /// Names the files that the label's cells in the crowd rest on.
     pub fn fingerprint(&self, crowd: &Crowd) -> String {
-        hash(&[&self.file, &crowd.fingerprint])
+        hash(&[WORKED_OUT, &self.file, &crowd.fingerprint])
     }
 }
 
@@ -177,24 +209,46 @@ fn published(manifest: &Manifest, from: Ds) -> BTreeSet<Ds> {
 
 /// The whole app and the base crowds that are in use, each the very users that a rule counts in which names it.
 fn crowds(snapshot: &Snapshot, ds: Ds) -> Vec<Crowd> {
-    let (catalogue, catalogue_of) = (SnapshotCatalogue(snapshot), snapshot.catalogue());
-    let names = std::iter::once(EVERYONE.to_owned()).chain(catalogue.crowd_names());
+    let catalogue = SnapshotCatalogue(snapshot);
     let crowd = |name: String| {
-        if catalogue_of.base_crowds.get(&name).is_some_and(|card| card.retired) {
-            return None;
-        }
         let rule = Rule { universe: name.clone(), as_of: Some(ds), root: Condition::All(Vec::new()) };
-        let universe = match check(&rule, &catalogue, &Caps::default()) {
-            Ok(checked) => checked.plan.universe,
+        let (universe, freshness) = match check(&rule, &catalogue, &Caps::default()) {
+            Ok(checked) => (checked.plan.universe, checked.freshness),
             // Its label may have gone, its cohort be removed: the others are none the worse for it.
             Err(problems) => {
                 tracing::warn!(app = snapshot.app(), crowd = name, ?problems, "a base crowd can't be used");
                 return None;
             }
         };
-        Some(Crowd { fingerprint: fingerprint(snapshot.manifest(), &universe), name, universe })
+        let fingerprint = fingerprint(snapshot.manifest(), &universe);
+        let dropped = |from: Ds| snapshot.manifest().events_from.is_some_and(|first| from < first);
+        let cut = freshness.iter().filter_map(|part| part.from).any(dropped);
+        let before = matches!(universe, Universe::Crowd { .. });
+        let before = before.then(|| Before::new(&catalogue, (&name, &fingerprint), ds));
+        Some(Crowd { fingerprint, name, universe, cut, before })
     };
-    names.filter_map(crowd).collect()
+    current_crowds(snapshot).into_iter().filter_map(crowd).collect()
+}
+
+impl Crowd {
+    /// Against the fingerprint of what is there.
+    fn is_stale(&self, there: Option<&String>) -> bool {
+        there.is_none_or(|there| !self.cut && *there != self.fingerprint)
+    }
+}
+
+impl Before {
+    /// Whether less is known of the days before than when the oldest was `from`; 0: none was.
+    fn lost(&self, from: u32) -> bool {
+        from != 0 && self.earlier.as_ref().is_none_or(|earlier| from < earlier.from.number())
+    }
+
+    fn new(catalogue: &SnapshotCatalogue, (crowd, fingerprint): (&str, &str), ds: Ds) -> Before {
+        let earlier = earlier(catalogue, crowd, ds);
+        let days = earlier.iter().flat_map(|of| universe_files(&of.users, catalogue.0.manifest()));
+        let files: Vec<&str> = std::iter::once(fingerprint).chain(days).collect();
+        Before { fingerprint: hash(&files), earlier }
+    }
 }
 
 fn fingerprint(manifest: &Manifest, universe: &Universe) -> String {

@@ -81,6 +81,7 @@ async fn look(
     let (store, name, settings) = (metrics.profiles.clone(), app.to_owned(), metrics.settings.clone());
     let oldest = oldest(metrics, now);
     let planned = tokio::task::spawn_blocking(move || -> Result<_, Error> {
+        store.refresh(&name)?;
         let Some(snapshot) = store.snapshot(&name)? else { return Ok(None) };
         Ok(Plan::new(&snapshot, &settings, oldest).map(|plan| (snapshot, plan)))
     });

@@ -24,7 +24,7 @@ pub async fn trend(
     (from, to): (Option<Ds>, Option<Ds>),
     top: usize,
 ) -> Result<Trend, Error> {
-    let of = (asked.label, asked.crowd);
+    let of = (asked.label, &[asked.crowd][..]);
     let (first, newest) = store::newest_day(&metrics.db, asked.app, of, to).await?;
     let first = first.map(store::day).transpose()?;
     let missing = || Error::NotComputed { label: asked.entry.name.clone(), ds: to, first };

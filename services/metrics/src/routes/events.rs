@@ -14,10 +14,10 @@ use crate::operations;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct EventsParams {
+pub struct DayParams {
     /// The day, `YYYYMMDD`: the newest one up to it that is worked out. The newest of all when not given.
     #[param(required = false, value_type = u32, example = 20261101)]
-    ds: Option<String>,
+    pub(super) ds: Option<String>,
 }
 
 /// Show what each event came to on a day.
@@ -26,7 +26,7 @@ pub struct EventsParams {
     path = "/v1/apps/{app}/insights/events",
     tag = "insights",
     operation_id = "eventTotals",
-    params(("app" = String, Path), EventsParams),
+    params(("app" = String, Path), DayParams),
     responses(
         (status = 200, description = "The events, with pv and users", body = EventList,
             headers(("ETag" = String, description = "Stays the same until the day is published anew"))),
@@ -39,7 +39,7 @@ pub async fn list(
     metrics: Data<Metrics>,
     caller: Caller,
     app: Path<String>,
-    params: Query<EventsParams>,
+    params: Query<DayParams>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     caller.require(&app, Role::Read)?;
@@ -51,13 +51,13 @@ pub async fn list(
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct EventTrendParams {
+pub struct DaysParams {
     /// The first day, `YYYYMMDD`; the 30th up to the newest one when not given.
     #[param(required = false, value_type = u32, example = 20261001)]
-    from: Option<String>,
+    pub(super) from: Option<String>,
     /// The last day; the newest one that is worked out when not given.
     #[param(required = false, value_type = u32, example = 20261101)]
-    to: Option<String>,
+    pub(super) to: Option<String>,
 }
 
 /// Show an event over days, at most 400 of them.
@@ -66,7 +66,7 @@ pub struct EventTrendParams {
     path = "/v1/apps/{app}/insights/events/{event}",
     tag = "insights",
     operation_id = "eventTrend",
-    params(("app" = String, Path), ("event" = String, Path), EventTrendParams),
+    params(("app" = String, Path), ("event" = String, Path), DaysParams),
     responses(
         (status = 200, description = "pv and users by day", body = EventTrend,
             headers(("ETag" = String, description = "Stays the same until one of the days is published anew"))),
@@ -79,13 +79,13 @@ pub async fn trend(
     metrics: Data<Metrics>,
     caller: Caller,
     path: Path<(String, String)>,
-    params: Query<EventTrendParams>,
+    params: Query<DaysParams>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let (app, event) = path.into_inner();
     caller.require(&app, Role::Read)?;
     let snapshot = operations::snapshot(&metrics, &app).await?;
-    let EventTrendParams { from, to } = params.into_inner();
+    let DaysParams { from, to } = params.into_inner();
     let days = (day("from", from)?, day("to", to)?);
     let found = operations::event_trend(&metrics, &snapshot, &event, days);
     tagged::answer(&metrics, (&app, &snapshot), &request, found).await

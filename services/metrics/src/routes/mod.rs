@@ -1,6 +1,7 @@
 //! The service's part of the API.
 
 mod compare;
+mod crowds;
 mod events;
 mod insights;
 mod refresh;
@@ -16,6 +17,8 @@ use crate::Metrics;
     insights::distribution,
     insights::trend,
     compare::compare,
+    crowds::list,
+    crowds::trend,
     events::list,
     events::trend,
     events::dimension,
@@ -32,6 +35,8 @@ pub fn configure(config: &mut ServiceConfig, data: &Data<Metrics>) {
     config
         .service(at("/labels/{label}").route(web::get().to(insights::distribution)))
         .service(at("/labels/{label}/trend").route(web::get().to(insights::trend)))
+        .service(at("/crowds").route(web::get().to(crowds::list)))
+        .service(at("/crowds/{crowd}").route(web::get().to(crowds::trend)))
         .service(at("/events").route(web::get().to(events::list)))
         .service(at("/events/{event}").route(web::get().to(events::trend)))
         .service(at("/events/{event}/dimensions/{dim}").route(web::get().to(events::dimension)))

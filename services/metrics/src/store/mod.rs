@@ -1,6 +1,7 @@
 //! The tables of this service. One function per query, the app first in each, the time an argument.
 
 mod cells;
+mod crowds;
 mod dimensions;
 mod events;
 mod names;
@@ -9,6 +10,9 @@ mod totals;
 mod writes;
 
 pub use cells::{CellRow, cells, label_days, newest_day};
+pub use crowds::{
+    CrowdRow, NewRow, SizeRow, crowd_days, newest_crowd_day, replace_crowds, replace_new, sizes_of,
+};
 pub use dimensions::{
     DimensionRow, KnownDimensions, ValueRow, dimension_values, newest_dimension_day, replace_dimensions,
 };
@@ -16,9 +20,7 @@ pub use events::{TotalRow, event_days, events_of, newest_event_day};
 pub use names::replace_names;
 pub use revision::{move_all_on, revision};
 pub use totals::{Known, known};
-pub use writes::{
-    CrowdRow, EventRow, LabelRow, refresh_everyone, replace_crowds, replace_events, replace_labels,
-};
+pub use writes::{EventRow, LabelRow, WeightCell, refresh_everyone, replace_events, replace_labels};
 
 use chrono::{DateTime, Utc};
 use muster_days::Ds;
@@ -26,10 +28,12 @@ use muster_sql::Db;
 
 use crate::error::Error;
 
-const TABLES: [&str; 6] = [
+const TABLES: [&str; 8] = [
     "metric_cell",
+    "metric_weight",
     "metric_label",
     "metric_crowd",
+    "metric_crowd_new",
     "metric_event",
     "metric_dimension",
     "metric_dimension_day",

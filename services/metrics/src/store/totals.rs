@@ -16,6 +16,8 @@ pub struct Known {
     pub labels: HashMap<(u32, i64, String), (String, u64)>,
     /// By day and crowd.
     pub crowds: HashMap<(u32, String), String>,
+    /// Of who is new, by day and crowd; with the oldest day that was looked at, or 0.
+    pub new: HashMap<(u32, String), (String, u32)>,
     /// By day and event.
     pub events: HashMap<(u32, String), String>,
     pub dimensions: KnownDimensions,
@@ -34,6 +36,10 @@ pub async fn known(db: &Db, app: &str, from: Ds) -> Result<Known, Error> {
     let query = "SELECT ds, crowd, fingerprint FROM metric_crowd WHERE app_id = ? AND ds >= ?";
     let crowds: Vec<(u32, String, String)> =
         on!(db, pool => sqlx::query_as(query).bind(app).bind(from).fetch_all(pool).await?);
+    let query = "SELECT ds, crowd, fingerprint, earlier_from FROM metric_crowd_new
+         WHERE app_id = ? AND ds >= ?";
+    let new: Vec<(u32, String, String, Option<u32>)> =
+        on!(db, pool => sqlx::query_as(query).bind(app).bind(from).fetch_all(pool).await?);
     let query = "SELECT ds, event, fingerprint FROM metric_event WHERE app_id = ? AND ds >= ?";
     let events: Vec<(u32, String, String)> =
         on!(db, pool => sqlx::query_as(query).bind(app).bind(from).fetch_all(pool).await?);
@@ -43,6 +49,7 @@ pub async fn known(db: &Db, app: &str, from: Ds) -> Result<Known, Error> {
     let labels = labels
         .into_iter()
         .map(|(ds, label, crowd, fingerprint, users)| ((ds, label, crowd), (fingerprint, users as u64)));
-    let (labels, crowds, events) = (labels.collect(), by_day(crowds), by_day(events));
-    Ok(Known { labels, crowds, events, dimensions, names })
+    let new = new.into_iter().map(|(ds, crowd, print, from)| ((ds, crowd), (print, from.unwrap_or(0))));
+    let (labels, crowds, new, events) = (labels.collect(), by_day(crowds), new.collect(), by_day(events));
+    Ok(Known { labels, crowds, new, events, dimensions, names })
 }

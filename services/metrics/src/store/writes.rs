@@ -26,14 +26,16 @@ pub struct LabelRow {
     pub fingerprint: String,
     /// Tags with users.
     pub cells: Vec<(i64, u64)>,
+    pub weights: Vec<WeightCell>,
 }
 
+/// The users who carry a tag with a weight, and the sum of these.
 #[derive(Debug, Clone)]
-pub struct CrowdRow {
-    pub crowd: String,
-    pub ds: Ds,
+pub struct WeightCell {
+    pub tag: i64,
     pub users: u64,
-    pub fingerprint: String,
+    /// None: too great for the column.
+    pub sum: Option<i64>,
 }
 
 #[derive(Debug, Clone)]
@@ -86,8 +88,10 @@ pub async fn replace_labels(db: &Db, app: &str, ds: Ds, rows: &[LabelRow], now: 
         insert_labels(tx, app, ds, rows, now).await?;
         for rows in rows.chunk_by(|a, b| a.label == b.label) {
             delete_label(tx, "metric_cell", app, ds, rows).await?;
+            delete_label(tx, "metric_weight", app, ds, rows).await?;
         }
-        insert_cells(tx, app, ds, rows).await
+        insert_cells(tx, app, ds, rows).await?;
+        insert_weights(tx, app, ds, rows).await
     })
 }
 
@@ -150,6 +154,29 @@ async fn insert_cells(tx: &mut Tx, app: &str, ds: Ds, rows: &[LabelRow]) -> sqlx
     Ok(())
 }
 
+async fn insert_weights(tx: &mut Tx, app: &str, ds: Ds, rows: &[LabelRow]) -> sqlx::Result<()> {
+    let cells: Vec<(&LabelRow, &WeightCell)> =
+        rows.iter().flat_map(|row| row.weights.iter().map(move |cell| (row, cell))).collect();
+    for cells in cells.chunks(ROWS) {
+        on!(tx tx, connection => {
+            let mut query = QueryBuilder::new(
+                "INSERT INTO metric_weight (app_id, label_id, crowd, ds, tag_id, users, weight_sum) ",
+            );
+            query.push_values(cells, |mut line, (row, cell)| {
+                line.push_bind(app)
+                    .push_bind(row.label)
+                    .push_bind(&row.crowd)
+                    .push_bind(ds.number())
+                    .push_bind(cell.tag)
+                    .push_bind(cell.users as i64)
+                    .push_bind(cell.sum);
+            });
+            query.build().execute(connection).await?;
+        });
+    }
+    Ok(())
+}
+
 /// The size of the whole app, in every line from a day on that says another.
 pub async fn refresh_everyone(db: &Db, app: &str, from: Ds, users: u64) -> Result<(), Error> {
     transact!(db, app, tx => async {
@@ -167,7 +194,7 @@ pub async fn refresh_everyone(db: &Db, app: &str, from: Ds, users: u64) -> Resul
 }
 
 /// `lines`: days and names of the rows, whose column is `named`.
-async fn delete_lines(
+pub(super) async fn delete_lines(
     tx: &mut Tx,
     (table, named): (&str, &str),
     app: &str,
@@ -188,30 +215,6 @@ async fn delete_lines(
         });
     }
     Ok(())
-}
-
-pub async fn replace_crowds(db: &Db, app: &str, rows: &[CrowdRow], now: i64) -> Result<(), Error> {
-    transact!(db, app, tx => async {
-        let lines: Vec<(Ds, &str)> = rows.iter().map(|row| (row.ds, row.crowd.as_str())).collect();
-        delete_lines(tx, ("metric_crowd", "crowd"), app, &lines).await?;
-        for rows in rows.chunks(ROWS) {
-            on!(tx tx, connection => {
-                let mut query = QueryBuilder::new(
-                    "INSERT INTO metric_crowd (app_id, crowd, ds, users, fingerprint, computed_at) ",
-                );
-                query.push_values(rows, |mut line, row| {
-                    line.push_bind(app)
-                        .push_bind(&row.crowd)
-                        .push_bind(row.ds.number())
-                        .push_bind(row.users as i64)
-                        .push_bind(&row.fingerprint)
-                        .push_bind(now);
-                });
-                query.build().execute(connection).await?;
-            });
-        }
-        Ok(())
-    })
 }
 
 pub async fn replace_events(db: &Db, app: &str, rows: &[EventRow], now: i64) -> Result<(), Error> {

@@ -88,6 +88,37 @@ impl Rows {
         Some(Outcome { as_of, universe, members, leaves })
     }
 
+    /// Of a predefined crowd: the oldest published day of the 180 before its window, and who had any of its
+    /// events on them. None of other crowds, and where none of these days is published.
+    pub fn earlier(&self, crowd: &str, as_of: Ds) -> Option<(Ds, BTreeSet<&str>)> {
+        if self.crowds.contains_key(crowd) {
+            return None;
+        }
+        let window = days_of(crowd);
+        let days = self.crowd_events(crowd).flat_map(|(_, days)| days);
+        let days = days.filter(|(ds, _)| (window..window + 180).contains(&as_of.days_since(**ds)));
+        let days: Vec<(&Ds, &Vec<EventRow>)> = days.collect();
+        let from = **days.iter().map(|(ds, _)| ds).min()?;
+        Some((from, days.iter().flat_map(|(_, rows)| rows.iter()).map(|row| row.user.as_str()).collect()))
+    }
+
+    /// By tag, of the label's newest day up to `ds`: how many of the users carry it with a weight, and the
+    /// sum of these.
+    pub fn weights_of(&self, label: i64, ds: Ds, users: &BTreeSet<&str>) -> BTreeMap<i64, (u64, i128)> {
+        let days = self.labels.get(&label).map(|label| &label.days);
+        let rows = days.and_then(|days| days.range(..=ds).next_back()).map(|(_, rows)| rows);
+        let pairs = rows.into_iter().flatten().map(|row| ((row.user.as_str(), row.tag), row.weight));
+        let mut weights: BTreeMap<i64, (u64, i128)> = BTreeMap::new();
+        // Of rows for one pair the last one counts.
+        for ((user, tag), weight) in pairs.collect::<BTreeMap<_, _>>() {
+            let Some(weight) = weight.filter(|_| users.contains(user)) else { continue };
+            let (count, sum) = weights.entry(tag).or_default();
+            *count += 1;
+            *sum += i128::from(weight);
+        }
+        weights
+    }
+
     /// The users of `universe` that satisfy the condition at `pointer`; its leaves are noted.
     fn satisfying<'a>(
         &'a self,
@@ -139,8 +170,7 @@ impl Rows {
         if name == "all" {
             return self.users.iter().map(String::as_str).collect();
         }
-        let days: i64 =
-            name.trim_start_matches(|c| c != '_').trim_matches(['_', 'd']).parse().expect("a crowd");
+        let days = days_of(name);
         let mut users = BTreeSet::new();
         for (ds, rows) in self.crowd_events(name).flat_map(|(_, days)| days) {
             if (0..days).contains(&as_of.days_since(*ds)) {
@@ -195,4 +225,9 @@ impl Rows {
             }
         }
     }
+}
+
+/// Of `active_30d`: 30.
+fn days_of(crowd: &str) -> i64 {
+    crowd.trim_start_matches(|c| c != '_').trim_matches(['_', 'd']).parse().expect("a crowd")
 }
