@@ -75,6 +75,16 @@ impl Shop {
         self.folder.path().join("apps").join(name)
     }
 
+    /// Bytes of the app's data files on the disk whose names begin like this.
+    pub fn bytes(&self, app: &str, kind: &str) -> u64 {
+        let files = std::fs::read_dir(self.file(app)).unwrap().map(|entry| entry.unwrap());
+        let named = |name: &str| name.starts_with(kind) && name.ends_with(".mst");
+        files
+            .filter(|entry| named(&entry.file_name().to_string_lossy()))
+            .map(|entry| entry.metadata().unwrap().len())
+            .sum()
+    }
+
     /// The service as a process of its own would have it.
     pub async fn labels(&self) -> Labels {
         let folder = self.folder.path();
