@@ -4,6 +4,7 @@ mod managed;
 mod openapi;
 mod paging;
 mod rights;
+mod search;
 mod shop;
 
 use actix_web::test::TestRequest;
