@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actix_web::dev::Service as _;
+use actix_web::dev::{Service as _, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::test::TestRequest;
 use actix_web::{App, HttpMessage, test};
@@ -139,6 +139,17 @@ impl Shop {
 
     /// Status and body of any request.
     pub async fn call(&self, caller: Option<Caller>, request: TestRequest) -> (StatusCode, Value) {
+        let response = self.answer_to(caller, request).await;
+        let status = response.status();
+        (status, test::read_body_json(response).await)
+    }
+
+    /// The answer to the local administrator, as it comes.
+    pub async fn answer(&self, request: TestRequest) -> ServiceResponse {
+        self.answer_to(Some(Caller::local()), request).await
+    }
+
+    async fn answer_to(&self, caller: Option<Caller>, request: TestRequest) -> ServiceResponse {
         let service = muster_labels::service(self.labels().await);
         let app =
             test::init_service(App::new().configure(extractors).configure(|config| (service.routes)(config)))
@@ -147,9 +158,7 @@ impl Shop {
         if let Some(caller) = caller {
             request.extensions_mut().insert(caller);
         }
-        let response = app.call(request).await.unwrap();
-        let status = response.status();
-        (status, test::read_body_json(response).await)
+        app.call(request).await.unwrap()
     }
 
     /// The body of a request that succeeds, by the local administrator.
