@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    bench, cohort, demo, estimate, export, import, job, key, lifecycle, migrate, segment, serve, why,
+    bench, catalogue, cohort, demo, estimate, export, import, job, key, lifecycle, migrate, segment, serve,
+    why,
 };
 use crate::failure::Failure;
 
@@ -29,6 +30,8 @@ enum Command {
     Import(import::ImportArgs),
     /// Count the users a rule holds, in all and condition by condition
     Estimate(estimate::EstimateArgs),
+    /// Show, load and take back what a team says of its labels, events and base crowds
+    Catalogue(catalogue::CatalogueArgs),
     /// Create, list, show, update, delete and run segments
     Segment(segment::SegmentArgs),
     /// List and show cohorts
@@ -57,6 +60,7 @@ impl Cli {
             Some(Command::Demo(args)) => args.json,
             Some(Command::Import(args)) => args.client.json,
             Some(Command::Estimate(args)) => args.client.json,
+            Some(Command::Catalogue(args)) => args.client.json,
             Some(Command::Segment(args)) => args.client.json,
             Some(Command::Cohort(args)) => args.client.json,
             Some(Command::Why(args)) => args.client.json,
@@ -75,6 +79,7 @@ impl Cli {
             Some(Command::Demo(args)) => demo::run(args).await,
             Some(Command::Import(args)) => import::run(args).await,
             Some(Command::Estimate(args)) => estimate::run(args).await,
+            Some(Command::Catalogue(args)) => catalogue::run(args).await,
             Some(Command::Segment(args)) => segment::run(args).await,
             Some(Command::Cohort(args)) => cohort::run(args).await,
             Some(Command::Why(args)) => why::run(args).await,
@@ -122,6 +127,10 @@ mod tests {
             "muster estimate --app shop -",
             "muster estimate --app shop --rule {}",
             "muster estimate --app shop rule.json --within 0.05 --budget-ms 2.5",
+            "muster catalogue show --app shop --csv",
+            "muster catalogue load --app shop catalogue.csv --dry-run --if-match 3",
+            "muster catalogue changes --app shop --json",
+            "muster catalogue rollback --app shop 0",
             "muster segment create --app shop --name x --refresh daily rule.json --json",
             "muster segment --server http://localhost:1 list --app shop",
             "muster segment run --app shop seg_1 --no-wait",
@@ -152,6 +161,12 @@ mod tests {
             "muster estimate rule.json",
             "muster estimate --app shop rule.json --rule {}",
             "muster estimate --app shop rule.json --within some",
+            "muster catalogue show",
+            "muster catalogue show --app shop --csv --json",
+            "muster catalogue load --app shop",
+            "muster catalogue load --app shop a.json --if-match newest",
+            "muster catalogue rollback --app shop",
+            "muster catalogue rollback --app shop -1",
             "muster segment create --app shop --name x --refresh hourly rule.json",
             "muster export --app shop coh_1 --format xml",
             "muster key create --data d --apps a --roles reader",

@@ -1,8 +1,8 @@
 //! The configuration: one commented file that is embedded as default and documentation, a file of the
 //! operator's that says what differs, and the command line on top.
 
-use std::collections::BTreeMap;
-use std::fmt;
+mod sections;
+
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,12 @@ use muster_telemetry::{LogSettings, TraceSettings};
 use serde::Deserialize;
 
 use crate::commands::serve::ServeArgs;
+
+pub use sections::ServicesConfig;
+use sections::{
+    DatabaseConfig, IngestConfig, JobsConfig, LifecycleConfig, MetricsConfig, QueueConfig, SegmentsConfig,
+    StoreConfig,
+};
 
 /// Every setting with its default and what it means.
 pub const DEFAULT: &str = include_str!("muster.toml");
@@ -53,118 +59,6 @@ pub enum Role {
     Ingest,
     Segments,
     Metrics,
-}
-
-/// Where profiles are.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StoreConfig {
-    /// Empty: the folder `store` in the data folder.
-    pub url: String,
-    pub endpoint: String,
-    pub region: String,
-}
-
-/// Where the roles are that do not run in this process.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ServicesConfig {
-    /// Empty: nothing is forwarded, and nothing is served to gateways.
-    pub secret: String,
-    pub labels: Vec<String>,
-    pub ingest: Vec<String>,
-    pub segments: Vec<String>,
-    pub metrics: Vec<String>,
-}
-
-impl fmt::Debug for ServicesConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ServicesConfig { secret: _, labels, ingest, segments, metrics } = self;
-        f.debug_struct("ServicesConfig")
-            .field("labels", labels)
-            .field("ingest", ingest)
-            .field("segments", segments)
-            .field("metrics", metrics)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Where results and metadata are.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DatabaseConfig {
-    /// Empty: SQLite in the data folder. It holds a password.
-    pub url: String,
-    pub connections: u32,
-}
-
-/// Where jobs wait, and where gateways agree on quotas.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct QueueConfig {
-    /// Empty: SQLite in the data folder. It may hold a password.
-    pub url: String,
-    pub prefix: String,
-}
-
-impl fmt::Debug for DatabaseConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DatabaseConfig").field("connections", &self.connections).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for QueueConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("QueueConfig").field("prefix", &self.prefix).finish_non_exhaustive()
-    }
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct JobsConfig {
-    pub lease_seconds: u64,
-    pub max_attempts: u32,
-    pub share: usize,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IngestConfig {
-    pub memory_mb: usize,
-    pub reject_limit: f64,
-    pub time_zone: String,
-    #[serde(default)]
-    pub time_zones: BTreeMap<String, String>,
-    pub start_disabled: bool,
-    pub aside_days: u32,
-    pub concurrency: usize,
-}
-
-/// Data days that are kept; 0: all.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LifecycleConfig {
-    pub label_days: u32,
-    pub event_days: u32,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SegmentsConfig {
-    pub concurrency: usize,
-    /// 0: one per core.
-    pub evaluations: usize,
-    pub waiting: usize,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MetricsConfig {
-    pub recent_days: u32,
-    /// 0: all.
-    pub kept_days: u32,
-    pub dimension_values: usize,
-    pub concurrency: usize,
 }
 
 impl Config {
@@ -310,7 +204,8 @@ impl Config {
 
     pub fn metrics_settings(&self) -> muster_metrics::Settings {
         let MetricsConfig { recent_days, kept_days, dimension_values, concurrency } = self.metrics;
-        muster_metrics::Settings { recent_days, kept_days, dimension_values, concurrency }
+        let start_disabled = self.ingest.start_disabled;
+        muster_metrics::Settings { recent_days, start_disabled, kept_days, dimension_values, concurrency }
     }
 
     fn retention(&self) -> Retention {
@@ -330,6 +225,7 @@ impl Config {
             zones: zones.collect::<anyhow::Result<_>>().context("ingest.time_zones")?,
             retention: self.retention(),
             start_disabled: self.ingest.start_disabled,
+            basics_when_disabled: self.ingest.basics_when_disabled,
             aside_days: self.ingest.aside_days,
             concurrency: self.ingest.concurrency,
             ..muster_ingest::Settings::new(self.data.join("imports"))
@@ -396,6 +292,7 @@ mod tests {
             "[ingest]\nreject_limit = 2.0",
             "[ingest]\ntime_zone = 'Mars/Base'",
             "[jobs]\nlease_seconds = 0",
+            "[ingest]\nbasics_when_disabled = 'yes'",
             "[lifecycle]\nlabel_days = -1",
             "[database]\nurl = 'postgres://host/muster'",
             "[database]\nurl = 'mysql://host'",

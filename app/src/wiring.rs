@@ -57,6 +57,7 @@ impl Parts {
             jobs: jobs.clone(),
             profiles: store.clone(),
             caps: Caps::default(),
+            start_disabled: config.ingest.start_disabled,
             concurrency: config.segments.concurrency,
             turns: Turns::new(config.evaluations(), config.segments.waiting),
         };

@@ -30,6 +30,10 @@ fn a_server_that_is_not_there() {
     let server = closed();
     for args in [
         &["estimate", "--app", "a", "--rule", "{}"][..],
+        &["catalogue", "show", "--app", "a"],
+        &["catalogue", "show", "--app", "a", "--csv"],
+        &["catalogue", "changes", "--app", "a"],
+        &["catalogue", "rollback", "--app", "a", "1"],
         &["segment", "list", "--app", "a"],
         &["segment", "run", "--app", "a", "seg_1"],
         &["cohort", "show", "--app", "a", "coh_1"],
@@ -60,6 +64,8 @@ fn used_wrongly() {
     check(&["estimate", "--app", "a", "no-such-file.json", "--server", &server], 2, "no-such-file.json");
     check(&["import", "--kind", "labels", "no-such.csv", "--server", &server], 2, "no-such.csv");
     check(&["import", "--kind", "labels", "Cargo.toml", "--server", &server], 2, "--format");
+    check(&["catalogue", "load", "--app", "a", "no-such.json", "--server", &server], 2, "no-such.json");
+    check(&["catalogue", "load", "--app", "a", "Cargo.toml", "--server", &server], 2, ".csv");
     check(&["job", "show", "..", "--server", &server], 2, "can't be part of an address");
     check(&["job", "list", "--server", "localhost"], 2, "no server address");
     check(&["segment", "update", "--app", "a", "seg_1", "--server", &server], 2, "what to change");

@@ -63,8 +63,9 @@ impl fmt::Display for Refusal {
             };
             let said = text("detail").or(text("code")).unwrap_or("refused");
             write!(f, "\n  {pointer}: {said}")?;
-            // Some services say it in their sentence already.
-            if let Some(nearest) = text("nearest").filter(|nearest| !said.contains(&format!("`{nearest}`"))) {
+            // Some services ask it in their sentence already; one that lists all names has not asked.
+            let asked = |nearest: &&str| said.contains(&format!("id you mean `{nearest}`"));
+            if let Some(nearest) = text("nearest").filter(|nearest| !asked(nearest)) {
                 write!(f, "\n    did you mean `{nearest}`?")?;
             }
         }
@@ -99,12 +100,19 @@ mod tests {
             "errors": [
                 {"pointer": "/where/all/0/label", "code": "unknown_label",
                  "detail": "the app has no label `gendr`", "nearest": "gender"},
+                {"pointer": "/lables", "code": "unknown_key", "detail": "a catalogue has `labels` and `events`",
+                 "nearest": "labels"},
+                {"pointer": "/where", "code": "unknown_event", "detail": "no such event; did you mean `visit`?",
+                 "nearest": "visit"},
                 {"pointer": "", "code": "rule_too_costly", "detail": "the rule costs too much"},
             ]
         });
         let shown = "The rule can't be used.
   /where/all/0/label: the app has no label `gendr`
     did you mean `gender`?
+  /lables: a catalogue has `labels` and `events`
+    did you mean `labels`?
+  /where: no such event; did you mean `visit`?
   (the whole body): the rule costs too much
   status 422, code invalid_rule, request 01J";
         check(422, &sent.to_string(), None, shown);

@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub mod bench;
+pub mod catalogue;
 pub mod cohort;
 pub mod demo;
 pub mod estimate;

@@ -1,6 +1,7 @@
 //! How answers look on a terminal.
 
 pub mod bar;
+pub mod catalogue;
 pub mod estimate;
 pub mod number;
 pub mod rule;

@@ -29,8 +29,8 @@ impl<'a> Catalogues<'a> {
     }
 
     /// Whether anything is built for the app.
-    pub fn enabled(&self, app: &str) -> bool {
-        self.settings.enabled(&self.of(app).settings)
+    pub fn builds(&self, app: &str) -> bool {
+        self.settings.builds(&self.of(app).settings)
     }
 
     /// Whether rows of the label may come in.

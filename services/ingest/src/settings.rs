@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use muster_catalogue::AppSettings;
-use muster_days::Tz;
+use muster_days::{Ds, Tz};
+use muster_profile_store::{Kept, Manifest};
 
 use crate::rejects::RejectLimit;
-use crate::retention::Retention;
+use crate::retention::{Retention, basics, stricter};
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -25,6 +26,8 @@ pub struct Settings {
     pub retention: Retention,
     /// Whether apps that don't say are disabled.
     pub start_disabled: bool,
+    /// Whether files of disabled apps are taken in for the sake of their profile of the newest day.
+    pub basics_when_disabled: bool,
     /// Days for which files of disabled apps are kept aside.
     pub aside_days: u32,
     /// Imports that run side by side in this process.
@@ -43,6 +46,7 @@ impl Settings {
             zones: BTreeMap::new(),
             retention: Retention::default(),
             start_disabled: false,
+            basics_when_disabled: false,
             aside_days: 30,
             concurrency: 1,
             follow_up: Vec::new(),
@@ -64,9 +68,23 @@ impl Settings {
         }
     }
 
-    /// Whether anything is built for an app.
     pub fn enabled(&self, own: &AppSettings) -> bool {
-        own.enabled.unwrap_or(!self.start_disabled)
+        own.is_enabled(!self.start_disabled)
+    }
+
+    /// Whether anything is built for an app.
+    pub fn builds(&self, own: &AppSettings) -> bool {
+        self.basics_when_disabled || self.enabled(own)
+    }
+
+    /// What is kept of an app on `today`, its own day.
+    pub fn kept(&self, own: &AppSettings, manifest: &Manifest, today: Ds) -> Kept {
+        let retained = self.retention(own).on(today);
+        match (self.enabled(own), self.basics_when_disabled) {
+            (true, _) => retained,
+            (false, true) => stricter(retained, basics(manifest, today)),
+            (false, false) => Kept { nothing: true, ..Kept::default() },
+        }
     }
 }
 
@@ -89,7 +107,10 @@ mod tests {
         assert_eq!(settings.retention(&silent), settings.retention);
         assert!(settings.enabled(&silent));
         settings.start_disabled = true;
-        assert!(!settings.enabled(&silent));
+        assert!(!settings.enabled(&silent) && !settings.builds(&silent));
+        settings.basics_when_disabled = true;
+        assert!(!settings.enabled(&silent) && settings.builds(&silent));
+        settings.basics_when_disabled = false;
 
         let own = AppSettings {
             time_zone: Some("Asia/Kolkata".into()),
@@ -99,6 +120,26 @@ mod tests {
         };
         assert_eq!(settings.zone("shop", &own), Tz::Asia__Kolkata);
         assert_eq!(settings.retention(&own), Retention { label_days: 5, event_days: 0 });
-        assert!(settings.enabled(&own));
+        assert!(settings.enabled(&own) && settings.builds(&own));
+    }
+
+    #[test]
+    fn of_a_disabled_app_the_less_of_retention_and_basics_is_kept() {
+        let mut settings = Settings::new(PathBuf::new());
+        let today = Ds::from_number(20261101).unwrap();
+        let own = |enabled, event_days| AppSettings {
+            enabled: Some(enabled),
+            event_days: Some(event_days),
+            ..AppSettings::default()
+        };
+        // Nothing is published: there is no newest day, and nothing that basics would drop.
+        let empty = Manifest::new("shop", 16);
+        let kept = |settings: &Settings, own: &AppSettings| settings.kept(own, &empty, today);
+        assert_eq!(kept(&settings, &own(true, 0)), Kept::default());
+        assert!(kept(&settings, &own(false, 0)).nothing);
+        settings.basics_when_disabled = true;
+        assert_eq!(kept(&settings, &own(false, 0)), Kept::default());
+        let month = Kept { events_from: Some(today.plus(-30)), ..Kept::default() };
+        assert_eq!((kept(&settings, &own(true, 30)), kept(&settings, &own(false, 30))), (month, month));
     }
 }

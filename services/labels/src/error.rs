@@ -29,6 +29,8 @@ pub enum Error {
     Refused(Vec<FieldError>),
     #[error("The sheet has a column `{given}`, which means nothing here.{}", did_you_mean(.nearest))]
     UnknownColumn { given: String, nearest: Option<String> },
+    #[error("The format is `json` or `csv`, not `{0}`.")]
+    UnknownFormat(String),
     #[error("{0}.")]
     Body(String),
     #[error("The catalogue is at version {version}, not {expected}: look at it again.")]
@@ -156,6 +158,7 @@ impl From<Error> for Problem {
             }
             Error::NotADay(_) => refused("ds", "invalid_ds", detail),
             Error::ForeignCursor => refused("cursor", "invalid_cursor", detail),
+            Error::UnknownFormat(_) => refused("format", "unknown_format", detail),
             Error::LongMatch { .. } => refused("match", "invalid_match", detail),
             Error::Refused(faults) => {
                 Problem::new(Kind::Invalid, "invalid_catalogue", detail).with_errors(faults)

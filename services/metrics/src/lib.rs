@@ -17,6 +17,7 @@ mod store;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
+use muster_catalogue::AppSettings;
 use muster_http::Service;
 use muster_jobs::{Handler, Jobs};
 use muster_profile_store::Store;
@@ -42,12 +43,23 @@ pub struct Metrics {
 pub struct Settings {
     /// Days up to an app's newest one that are kept up to date.
     pub recent_days: u32,
+    /// Whether apps that don't say are disabled.
+    pub start_disabled: bool,
     /// Days before today after which a data day is dropped; 0: none is.
     pub kept_days: u32,
     /// Values of a dimension that are kept of a day: those with most pv.
     pub dimension_values: usize,
     /// Jobs that run side by side in this process.
     pub concurrency: usize,
+}
+
+impl Settings {
+    /// Those of an app. Of one that is disabled, which has little more than its newest day rests upon, only
+    /// that day is worked out: older days stay as they were when they were the newest.
+    pub fn of(&self, own: &AppSettings) -> Settings {
+        let served = own.is_enabled(!self.start_disabled);
+        Settings { recent_days: if served { self.recent_days } else { 1 }, ..self.clone() }
+    }
 }
 
 impl Metrics {

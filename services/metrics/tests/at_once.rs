@@ -61,7 +61,13 @@ async fn process(folder: &Path) -> (Jobs, Metrics) {
     };
     let jobs = Jobs::new(db.clone(), &queue, settings).await.unwrap();
     let store = Arc::new(Store::open(&folder.join("store")).unwrap());
-    let settings = Settings { recent_days: 30, kept_days: 0, dimension_values: 1000, concurrency: 1 };
+    let settings = Settings {
+        recent_days: 30,
+        start_disabled: false,
+        kept_days: 0,
+        dimension_values: 1000,
+        concurrency: 1,
+    };
     (jobs.clone(), Metrics::new(db, jobs, store, settings))
 }
 

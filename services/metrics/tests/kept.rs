@@ -83,7 +83,13 @@ async fn rows_past_kept_days_are_dropped() {
     let metrics = async |kept_days: u32| {
         let settings = muster_jobs::Settings { poll_every: Duration::from_millis(20), ..Default::default() };
         let jobs = Jobs::new(db.clone(), &queue, settings).await.unwrap();
-        let settings = Settings { recent_days: 30, kept_days, dimension_values: 10, concurrency: 1 };
+        let settings = Settings {
+            recent_days: 30,
+            start_disabled: false,
+            kept_days,
+            dimension_values: 10,
+            concurrency: 1,
+        };
         Metrics::new(db.clone(), jobs, store.clone(), settings)
     };
     work(&metrics(0).await).await;

@@ -15,6 +15,8 @@ use crate::turns::Busy;
 pub enum Error {
     #[error("there is no app `{0}`")]
     NoApp(String),
+    #[error("the app `{0}` is disabled")]
+    Disabled(String),
     #[error("there is no {0}")]
     NotFound(&'static str),
     /// Pointers are those of the request's body.
@@ -87,6 +89,7 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
         match error {
             Error::NoApp(app) => Problem::app_not_found(&app),
+            Error::Disabled(app) => disabled(&app),
             Error::NotFound(what) => Problem::not_found(what),
             Error::Rule(problems) => rule_refused(problems),
             Error::Body { pointer, code, detail } => {
@@ -113,6 +116,7 @@ impl From<Error> for Failure {
         match error {
             Error::Stopped => Failure::stopped(),
             Error::BelowFloor(_) => Failure::new("below_floor", format!("{error}")),
+            Error::Disabled(_) => Failure::new("app_disabled", format!("{error}")),
             Error::NoApp(_) | Error::NotFound(_) => Failure::new("not_found", format!("{error}")),
             Error::Rule(problems) => {
                 let errors = fields(problems);
@@ -130,6 +134,14 @@ fn sentence(error: &Error) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{}.", letters.as_str())
+}
+
+fn disabled(app: &str) -> Problem {
+    let detail = format!(
+        "The app `{app}` is disabled, and rules are not worked on. An administrator of the app enables it with \
+         `\"enabled\": true` among its settings: PUT /v1/apps/{app}/settings."
+    );
+    Problem::new(Kind::Conflict, "app_disabled", detail)
 }
 
 fn rule_refused(problems: Vec<muster_rules::Problem>) -> Problem {

@@ -31,6 +31,8 @@ pub struct Segments {
     pub jobs: Jobs,
     pub profiles: Arc<Store>,
     pub caps: Caps,
+    /// Whether apps that don't say are disabled.
+    pub start_disabled: bool,
     /// Segment jobs that run side by side in this process.
     pub concurrency: usize,
     /// Who evaluates next.

@@ -25,13 +25,22 @@ pub struct AppSettings {
     pub label_days: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event_days: Option<u32>,
-    /// Whether imports build anything. Files of an app that is disabled are kept aside for a while and taken
-    /// in once it is enabled; what it had published is dropped by the lifecycle.
+    /// Whether the app is served. Of one that is disabled, rules are refused; its files are kept aside for a
+    /// while and taken in once it is enabled, and what it had published is dropped by the lifecycle. Where
+    /// the deployment has basics for disabled apps, its files are taken in nonetheless, and what the profile
+    /// of its newest day rests upon is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
     /// What becomes of rows of labels that the catalogue does not know.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown_labels: Option<UnknownLabels>,
+}
+
+impl AppSettings {
+    /// Whether the app is served; `unsaid`: where it does not say.
+    pub fn is_enabled(&self, unsaid: bool) -> bool {
+        self.enabled.unwrap_or(unsaid)
+    }
 }
 
 /// What an import does with a label that is not in the catalogue, or retired in it.

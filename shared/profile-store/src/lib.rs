@@ -35,6 +35,7 @@ mod publication;
 mod row_group;
 mod sealed;
 mod shelf;
+mod sizes;
 mod snapshot;
 
 use std::collections::HashMap;
@@ -63,6 +64,7 @@ pub use manifest::{
 pub use postings::{Postings, TupleRows};
 pub use publication::{EventShape, LabelShape, Publication};
 pub use row_group::RowGroup;
+pub use sizes::Sizes;
 pub use snapshot::Snapshot;
 
 use bucket::Bucket;

@@ -23,6 +23,7 @@ use crate::label_part::{LabelBucket, LabelMeta, LabelPartWriter};
 use crate::manifest::{EventDay, EventWeekEntry, FORMAT, LabelDay, LabelEntry, Manifest, UsersEntry};
 use crate::open_part::OpenPart;
 use crate::shelf::{Before, Shelf};
+use crate::sizes::Sizes;
 
 /// A file that no manifest names any more is kept this long for readers of an older one.
 const RETIRED_KEPT_MS: i64 = 10 * 60 * 1000;
@@ -285,9 +286,7 @@ impl Publication {
     /// # Errors
     /// The storage can't be reached.
     pub fn bytes(&self) -> Result<u64> {
-        let needed: HashSet<&str> = self.manifest.files().collect();
-        let files = self.shelf.data_files()?.into_iter();
-        Ok(files.filter(|file| needed.contains(file.name.as_str())).map(|file| file.bytes).sum())
+        Ok(Sizes::of(&self.manifest, &self.shelf)?.total())
     }
 
     /// Whether files wait to be removed whose readers have had their time.

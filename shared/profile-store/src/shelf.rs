@@ -206,10 +206,14 @@ impl Shelf {
         }
         let file = |name: String| {
             let path = self.folder.join(&name);
-            let bytes = fs::metadata(&path).at(&path)?.len();
-            Ok(DataFile { name, bytes, may_go: true })
+            match fs::metadata(&path) {
+                Ok(meta) => Some(Ok(DataFile { name, bytes: meta.len(), may_go: true })),
+                // Who looks without the lock may see it go.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+                Err(error) => Some(Err(error).at(&path)),
+            }
         };
-        self.local_files()?.into_iter().map(file).collect()
+        self.local_files()?.into_iter().filter_map(file).collect()
     }
 
     fn local_files(&self) -> Result<Vec<String>> {

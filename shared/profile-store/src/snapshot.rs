@@ -2,7 +2,7 @@
 //! are first asked for, and kept as long as a snapshot names them.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use muster_catalogue::AppCatalogue;
 use muster_days::Ds;
@@ -17,6 +17,7 @@ use crate::label_part::LabelPart;
 use crate::manifest::Manifest;
 use crate::sealed::Sealed;
 use crate::shelf::Shelf;
+use crate::sizes::Sizes;
 
 #[derive(Clone)]
 enum Part {
@@ -33,6 +34,7 @@ pub struct Snapshot {
     catalogue: AppCatalogue,
     directory: Directory,
     parts: Mutex<HashMap<String, Part>>,
+    sizes: OnceLock<Sizes>,
 }
 
 impl Snapshot {
@@ -63,7 +65,8 @@ impl Snapshot {
             users.push(UsersFile::new(sealed, entry.clone())?);
         }
         let directory = Directory::new(manifest.buckets, users);
-        Ok(Snapshot { shelf, manifest, catalogue, directory, parts: Mutex::new(parts) })
+        let (parts, sizes) = (Mutex::new(parts), OnceLock::new());
+        Ok(Snapshot { shelf, manifest, catalogue, directory, parts, sizes })
     }
 
     pub fn app(&self) -> &str {
@@ -146,6 +149,18 @@ impl Snapshot {
             Dictionary::new(file, entry).map(|part| Part::Dictionary(Arc::new(part)))
         })?;
         Ok(if let Part::Dictionary(part) = part { Some(part) } else { None })
+    }
+
+    /// Bytes of the files that the published data consist of. Files never change, so one look is enough.
+    ///
+    /// # Errors
+    /// The storage can't be reached.
+    pub fn sizes(&self) -> Result<Sizes> {
+        if let Some(sizes) = self.sizes.get() {
+            return Ok(*sizes);
+        }
+        let sizes = Sizes::of(&self.manifest, &self.shelf)?;
+        Ok(*self.sizes.get_or_init(|| sizes))
     }
 
     /// Length in bytes of one of the manifest's files.

@@ -61,14 +61,23 @@ fn what_is_old_goes_and_what_still_counts_stays() {
     let bytes = publication.bytes().unwrap();
     let expired = publication.expire(kept);
     assert_eq!(expired, Expired { label_days: 8 + 1, event_days: 2, weeks: 1 });
-    assert!(publication.bytes().unwrap() < bytes);
+    let fewer = publication.bytes().unwrap();
+    assert!(fewer < bytes);
     drop(publication);
+    let sizes = reader.sizes().unwrap();
+    assert_eq!(sizes.total(), bytes);
+    assert!(
+        [sizes.labels, sizes.events, sizes.weeks, sizes.dictionaries, sizes.directory]
+            .iter()
+            .all(|&it| it > 0)
+    );
     assert_eq!(manifest(&store), before);
 
     let mut publication = store.publish(APP).unwrap();
     assert_eq!(publication.expire(kept), expired);
     publication.commit(MINUTE).unwrap();
     let after = manifest(&store);
+    assert_eq!(store.snapshot(APP).unwrap().unwrap().sizes().unwrap().total(), fewer);
     // The label's day that counts on the first day that is kept: here that day itself, there an old one.
     assert_eq!(days(&after.labels[&1].days), (6, 20261103));
     assert_eq!(days(&after.labels[&2].days), (1, 20261020));

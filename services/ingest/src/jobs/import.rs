@@ -145,7 +145,7 @@ impl Import {
         self.only.as_ref().is_none_or(|only| only == app)
     }
 
-    /// Keeps the file for the apps that are disabled, and names them.
+    /// Keeps the file for the apps that nothing is built for, and names them.
     fn set_aside(&self, staged: &Staged) -> Result<BTreeSet<String>, Failure> {
         let runtime = tokio::runtime::Handle::current();
         for app in staged.aside.iter().filter(|app| self.wants(app)) {
@@ -154,7 +154,7 @@ impl Import {
             // It may have been enabled while the rows were read: then whoever took in its files did not see
             // this one.
             let own = self.store.catalogue(app).map_err(Failure::internal)?.settings;
-            if self.settings.enabled(&own) {
+            if self.settings.builds(&own) {
                 let owner = &self.run.job.owner;
                 let job = ask(&self.jobs, TAKE_IN, app, owner, Priority::Routine);
                 runtime.block_on(job).map_err(Failure::internal)?;
@@ -181,9 +181,9 @@ impl Import {
             self.run.stopped()
         };
         let catalogues = Catalogues::new(&self.store, &self.settings);
-        let disabled = |app: &str| !self.wants(app) || !catalogues.enabled(app);
+        let unwanted = |app: &str| !self.wants(app) || !catalogues.builds(app);
         let staging = Staging::new(&self.store, &spill, self.settings.memory, report);
-        let mut staging = staging.without(&disabled);
+        let mut staging = staging.without(&unwanted);
         let intake = Intake {
             allowed: &|app| payload.apps.as_ref().is_none_or(|apps| apps.contains(app)),
             takes_label: &|app, label| catalogues.takes_label(app, label),

@@ -14,7 +14,7 @@ use crate::aside;
 use crate::folder::ImportFolder;
 use crate::settings::Settings;
 
-/// It needs no payload: the job names the app. Of an app that is still disabled it does nothing.
+/// It needs no payload: the job names the app. Of an app that nothing is built for still it does nothing.
 pub const TAKE_IN: &str = "take_in";
 
 pub struct TakeInHandler {
@@ -68,7 +68,7 @@ impl TakeIn {
         let own = self.store.catalogue(app).map_err(Failure::internal)?.settings;
         let (mut files, mut rows) = (0, 0);
         let bytes_before = self.bytes(app)?;
-        if self.settings.enabled(&own) {
+        if self.settings.builds(&own) {
             let kept = aside::of(&self.settings, app).map_err(Failure::internal)?;
             for aside in kept {
                 let result = self.import(app, &aside)?;

@@ -54,20 +54,20 @@ async fn look(
     Ok(())
 }
 
-/// Files that were kept too long go; an app that is enabled by now, whoever has said so, takes in its own.
+/// Files that were kept too long go; an app that is built for by now, whoever has said so, takes in its own.
 async fn look_aside(store: &Arc<Store>, jobs: &Jobs, settings: &Settings) -> Result<(), Failed> {
     let (store, settings) = (store.clone(), settings.clone());
-    let enabled = tokio::task::spawn_blocking(move || -> Result<Vec<String>, Failed> {
+    let built = tokio::task::spawn_blocking(move || -> Result<Vec<String>, Failed> {
         aside::expire(&settings, SystemTime::now())?;
-        let mut enabled = Vec::new();
+        let mut built = Vec::new();
         for app in aside::apps(&settings)? {
-            if settings.enabled(&store.catalogue(&app)?.settings) {
-                enabled.push(app);
+            if settings.builds(&store.catalogue(&app)?.settings) {
+                built.push(app);
             }
         }
-        Ok(enabled)
+        Ok(built)
     });
-    for app in enabled.await?? {
+    for app in built.await?? {
         ask(jobs, TAKE_IN, &app, "local", Priority::Routine).await?;
     }
     Ok(())

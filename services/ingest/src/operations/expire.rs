@@ -1,7 +1,7 @@
 //! Drops what is past its retention from what an app publishes.
 
 use muster_days::Ds;
-use muster_profile_store::{Kept, Result, Store};
+use muster_profile_store::{Kept, Manifest, Result, Store};
 use serde::Serialize;
 
 /// What an app lost, and what it takes now.
@@ -10,7 +10,7 @@ pub struct Dropped {
     /// The first day that is kept; null: all are.
     pub labels_from: Option<Ds>,
     pub events_from: Option<Ds>,
-    /// The app is disabled: none are.
+    /// The app is disabled: no more is kept than its basics rest upon, and nothing where it has none.
     pub disabled: bool,
     /// Days of labels, of events, and sums of weeks that were dropped.
     pub label_days: usize,
@@ -20,6 +20,13 @@ pub struct Dropped {
     /// its readers have had their time.
     pub bytes_before: u64,
     pub bytes_after: u64,
+}
+
+/// What an app's settings come to.
+pub struct Keep<'a> {
+    pub disabled: bool,
+    /// What is kept of what is published now.
+    pub of: &'a dyn Fn(&Manifest) -> Kept,
 }
 
 pub struct Watch<'a> {
@@ -35,18 +42,19 @@ pub struct Watch<'a> {
 /// # Errors
 /// Those of the store; a publication that another one overtook is a conflict, and does what is left when
 /// it is done again.
-pub fn expire(store: &Store, app: &str, kept: Kept, watch: &Watch<'_>) -> Result<Option<Dropped>> {
+pub fn expire(store: &Store, app: &str, keep: &Keep<'_>, watch: &Watch<'_>) -> Result<Option<Dropped>> {
     // An app without data would get a manifest by being asked.
     if store.users(app)?.is_none() {
         return Ok(Some(Dropped::default()));
     }
     let mut publication = store.publish(app)?;
     let bytes_before = publication.bytes()?;
+    let kept = (keep.of)(publication.manifest());
     let expired = publication.expire(kept);
     let dropped = Dropped {
         labels_from: kept.labels_from,
         events_from: kept.events_from,
-        disabled: kept.nothing,
+        disabled: keep.disabled,
         label_days: expired.label_days,
         event_days: expired.event_days,
         weeks: expired.weeks,

@@ -7,7 +7,7 @@ mod sweep;
 
 pub use accept::{Upload, accept};
 pub use every_day::{ask, every_day};
-pub use expire::{Watch, expire};
+pub use expire::{Keep, Watch, expire};
 pub use sweep::sweep_folders;
 
 use muster_http::Problem;

@@ -12,7 +12,8 @@ use crate::operations::{ask, jobs_problem};
 
 /// Drop the days of an app that are past their retention.
 ///
-/// A process of the role ingest asks for this by itself once a day. Where a job of this kind waits already,
+/// Of an app that is disabled all days go, or all but those that the profile of its newest day rests upon,
+/// as the deployment says. A process of the role ingest asks for this by itself once a day. Where a job of this kind waits already,
 /// that one is answered. Its result says how many days of labels and events went, and the bytes before and
 /// after; whoever reads older data meanwhile goes on reading them.
 #[utoipa::path(

@@ -11,8 +11,10 @@ use muster_rules::Catalogue;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::matching::{How, Wanted, page_after};
 use super::paging::Paging;
 use super::published::Published;
+use super::search::{Called, Found};
 use crate::error::{Error, Result, What};
 
 /// A label and what is published of it.
@@ -40,17 +42,53 @@ pub struct Label {
     pub description: Option<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub retired: bool,
+    /// How it matches the `match` that was asked for.
+    #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
+    pub how: Option<How>,
+    /// What of it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matched: Option<Matched>,
 }
 
-/// The labels by id, retired ones only when they are asked for.
-pub fn list_labels(snapshot: &Snapshot, retired: bool, paging: &Paging<i64>) -> Page<Label> {
+/// The name, or id, that matches best.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Matched {
+    pub text: String,
+    /// The tag that is called so, where it is not the label itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<i64>,
+}
+
+/// What was asked for.
+pub struct LabelQuery {
+    /// Retired ones too.
+    pub retired: bool,
+    pub matching: Option<String>,
+}
+
+/// The labels by id, or those that match, the best match first; retired ones only when they are asked for.
+pub fn list_labels(snapshot: &Snapshot, query: &LabelQuery, paging: &Paging<i64>) -> Result<Page<Label>> {
     let (published, declared) = (&snapshot.manifest().labels, &snapshot.catalogue().labels);
-    let start = paging.after.map_or(Bound::Unbounded, Bound::Excluded);
-    let ids: BTreeSet<i64> = published.keys().chain(declared.keys()).copied().collect();
+    let mut ids: BTreeSet<i64> = published.keys().chain(declared.keys()).copied().collect();
     let is_retired = |id: &i64| declared.get(id).is_some_and(|card| card.retired);
-    let ids = ids.range((start, Bound::Unbounded)).filter(|id| retired || !is_retired(id));
-    let labels = ids.take(paging.fetch()).map(|&id| describe(snapshot, id)).collect();
-    paging.page(labels, |label| label.id)
+    ids.retain(|id| query.retired || !is_retired(id));
+    let texts = ids.iter().map(|&id| Called::of(snapshot, id).texts()).sum();
+    if let Some(wanted) = Wanted::new(query.matching.as_deref(), texts)? {
+        let find = |id| Called::of(snapshot, id).find(&wanted, query.retired);
+        let after = paging.after.map(|id| find(id).ok_or(Error::ForeignCursor));
+        let page =
+            page_after(after.transpose()?, ids.iter().filter_map(|&id| find(id)), paging, |last| last.id);
+        return Ok(page.map(|found| describe_found(snapshot, &found)));
+    }
+    let start = paging.after.map_or(Bound::Unbounded, Bound::Excluded);
+    let page = ids.range((start, Bound::Unbounded)).take(paging.fetch());
+    Ok(paging.page(page.map(|&id| describe(snapshot, id)).collect(), |label| label.id))
+}
+
+fn describe_found(snapshot: &Snapshot, found: &Found<'_>) -> Label {
+    let text = if found.text.is_empty() { found.id.to_string() } else { found.text.to_owned() };
+    let matched = Some(Matched { text, tag: found.tag });
+    Label { how: Some(found.how()), matched, ..describe(snapshot, found.id) }
 }
 
 fn describe(snapshot: &Snapshot, id: i64) -> Label {
@@ -74,6 +112,8 @@ fn describe(snapshot: &Snapshot, id: i64) -> Label {
         owner: card.owner,
         description: card.description,
         retired: card.retired,
+        how: None,
+        matched: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use muster_catalogue::DisplayNames;
+use muster_catalogue::{DisplayNames, LabelCard};
 use muster_days::Ds;
 use muster_http::Page;
 use muster_profile_store::{LabelMeta, Snapshot, TagMeta};
@@ -11,8 +11,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::list_labels::{find_label, name_of};
-use super::matching::{How, Wanted, best};
+use super::matching::{How, Wanted, page_after};
 use super::paging::Paging;
+use super::search::find_tag;
 use crate::error::{Error, Result};
 
 /// The tags of a label on one day, one page of them.
@@ -75,11 +76,11 @@ pub fn list_tags(snapshot: &Snapshot, query: &TagQuery, paging: &Paging<i64>) ->
         return Err(Error::NotPublished { label: name, ds, published });
     };
     let meta = part.meta();
+    let card = snapshot.catalogue().labels.get(&id);
     let page = match Wanted::new(query.matching.as_deref(), meta.tags.len())? {
-        Some(wanted) => best_tags(meta, &wanted, paging)?,
+        Some(wanted) => best_tags(meta, card, &wanted, paging)?,
         None => tags_by_id(meta, paging),
     };
-    let card = snapshot.catalogue().labels.get(&id);
     let (floor, everybody) = (snapshot.catalogue().settings.floor(), snapshot.directory().users());
     let page = page.map(|tag| {
         let users = tag.users.and_then(|users| floor.shown(users, everybody));
@@ -100,10 +101,18 @@ fn tags_by_id(meta: &LabelMeta, paging: &Paging<i64>) -> Page<Tag> {
     paging.page(tags.map(|(&id, tag)| describe(id, tag, None)).collect(), |tag| tag.id)
 }
 
-fn best_tags(meta: &LabelMeta, wanted: &Wanted, paging: &Paging<i64>) -> Result<Page<Tag>> {
-    let names = meta.tags.iter().map(|(&id, tag)| (id, tag.name.as_str()));
-    let found = best(names, wanted, paging, |id| meta.tags.get(&id).map(|tag| tag.name.as_str()))?;
-    Ok(found.map(|found| describe(found.key, &meta.tags[&found.key], Some(found.rank.0))))
+fn best_tags(
+    meta: &LabelMeta,
+    card: Option<&LabelCard>,
+    wanted: &Wanted,
+    paging: &Paging<i64>,
+) -> Result<Page<Tag>> {
+    let cards = card.map(|card| &card.tags);
+    let find = |id: i64| find_tag((id, meta.tags.get(&id)?.name.as_str()), cards, wanted);
+    let after = paging.after.map(|id| find(id).ok_or(Error::ForeignCursor)).transpose()?;
+    let found = meta.tags.keys().filter_map(|&id| find(id));
+    let page = page_after(after, found, paging, |last| last.id);
+    Ok(page.map(|found| describe(found.id, &meta.tags[&found.id], Some(found.how()))))
 }
 
 fn describe(id: i64, tag: &TagMeta, how: Option<How>) -> Tag {

@@ -62,6 +62,13 @@ impl Wanted {
         }
     }
 
+    /// Of a number, which is not searched for slips and what it contains: every other one would be like it.
+    pub fn rank_number(&self, number: i64) -> Option<Rank> {
+        let number = number.to_string();
+        let rest = number.strip_prefix(&self.text)?;
+        Some((if rest.is_empty() { How::Exact } else { How::Prefix }, 0))
+    }
+
     /// Letters to edit, if they are at most a third of the text.
     fn slip(&self, candidate: &str) -> Option<usize> {
         let allowed = self.letters / 3;
@@ -94,8 +101,18 @@ pub fn best<'a, K: Key + Ord + Copy>(
         None => None,
     };
     let found = candidates.filter_map(|(key, text)| matched(key, text));
+    Ok(page_after(after, found, paging, |last| last.key))
+}
+
+/// A page of matches in ascending order, from behind the one that the cursor names.
+pub fn page_after<M: Ord, K: Key>(
+    after: Option<M>,
+    found: impl Iterator<Item = M>,
+    paging: &Paging<K>,
+    key: impl FnOnce(&M) -> K,
+) -> Page<M> {
     let rest = found.filter(|found| after.as_ref().is_none_or(|after| found > after)).collect();
-    Ok(paging.page(smallest(rest, paging.fetch()), |last| last.key))
+    paging.page(smallest(rest, paging.fetch()), key)
 }
 
 /// The first `most` of `rows` in ascending order.
@@ -165,6 +182,15 @@ mod tests {
         let wanted = Wanted::new(Some("sale"), SLIPS_AMONG + 1).unwrap().unwrap();
         assert_eq!(wanted.rank("slae"), None);
         assert_eq!(wanted.rank("on sale"), Some((How::Substring, 0)));
+    }
+
+    #[test]
+    fn numbers_match_from_their_beginning() {
+        let rank = |text: &str, number: i64| Wanted::new(Some(text), 1).unwrap().unwrap().rank_number(number);
+        assert_eq!(rank("10001", 10001), Some((How::Exact, 0)));
+        assert_eq!(rank("-7", -7), Some((How::Exact, 0)));
+        assert_eq!(rank("100", 10001), Some((How::Prefix, 0)));
+        assert_eq!((rank("10002", 10001), rank("001", 10001), rank("x", 1)), (None, None, None));
     }
 
     #[test]

@@ -10,3 +10,4 @@ pub mod list_values;
 pub mod matching;
 pub mod paging;
 pub mod published;
+pub mod search;

@@ -32,6 +32,6 @@ pub async fn list_apps(
 )]
 pub async fn get_app(labels: Data<Labels>, caller: Caller, app: Path<String>) -> Result<Json<App>, Problem> {
     let app = app.into_inner();
-    let found = labels.read(&caller, app, |snapshot| Ok(operation::describe(snapshot))).await?;
+    let found = labels.read(&caller, app, operation::describe).await?;
     Ok(Json(found))
 }

@@ -10,26 +10,51 @@ use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
 use super::refused::{CanNotChange, NoSuchApp, Refused};
-use super::versioned::{author, named_app, with_version};
+use super::versioned::{author, named_app, sheet_with_version, with_version};
 use crate::Labels;
 use crate::error::Error;
 use crate::operations::catalogue::{self as operation, Change, ChangeWithEntries, Changed};
 use crate::operations::paging::Paging;
 
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct FormatParams {
+    /// `json` (the default): the whole document; `csv`: its labels and tags as a table. Either can be
+    /// loaded as it is.
+    #[param(required = false, value_type = String)]
+    format: Option<String>,
+}
+
 /// What the app's team has said of its data: settings, labels and tags, base crowds, events.
 #[utoipa::path(
     get, path = "/v1/apps/{app}/catalogue", tag = "catalogue",
-    params(("app" = String, Path, description = "App id.")),
+    params(("app" = String, Path, description = "App id."), FormatParams),
     responses(
-        (status = 200, description = "The document; `ETag` is its version.", body = AppCatalogue),
+        (status = 200, description = "The document; `ETag` is its version.", content(
+            (AppCatalogue = "application/json"),
+            (String = "text/csv", example = "label_id,label_name,tag_id,tag_name,tag_name:zh\n10001,gender,,,\n10001,,1,male,男\n")
+        )),
         Refused, NoSuchApp
     )
 )]
-pub async fn get(labels: Data<Labels>, caller: Caller, app: Path<String>) -> Result<HttpResponse, Problem> {
+pub async fn get(
+    labels: Data<Labels>,
+    caller: Caller,
+    app: Path<String>,
+    params: Query<FormatParams>,
+) -> Result<HttpResponse, Problem> {
     caller.require(&app, Role::Read)?;
+    let csv = match params.format.as_deref().unwrap_or("json") {
+        "json" => false,
+        "csv" => true,
+        other => return Err(Error::UnknownFormat(other.to_owned()).into()),
+    };
     let document = operation::current(&labels, &app).await?;
     if document.version == 0 {
         labels.read(&caller, app.into_inner(), |_| Ok(())).await?;
+    }
+    if csv {
+        return Ok(sheet_with_version(document.version, operation::write_sheet(&document)?));
     }
     Ok(with_version(document.version, &document))
 }

@@ -10,7 +10,7 @@ use utoipa::IntoParams;
 use super::refused::{NoSuchApp, Refused};
 use crate::Labels;
 use crate::error::Error;
-use crate::operations::list_labels::{self as operation, Label};
+use crate::operations::list_labels::{self as operation, Label, LabelQuery};
 use crate::operations::list_tags::{self, TagPage, TagQuery};
 use crate::operations::paging::Paging;
 
@@ -23,10 +23,21 @@ pub struct RetiredParams {
     pub retired: bool,
 }
 
-/// The labels of an app, by id, with their published days.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct SearchParams {
+    /// Labels that are called like this text, whatever the case: the id, the name, a display name in any
+    /// language, or a name of a tag is the text, begins with it, contains it or is a few letters off; of
+    /// an id only the beginning counts.
+    #[serde(rename = "match")]
+    #[param(required = false, value_type = String)]
+    matching: Option<String>,
+}
+
+/// The labels of an app, by id or the best match first, with their published days.
 #[utoipa::path(
     get, path = "/v1/apps/{app}/labels", tag = "catalogue",
-    params(("app" = String, Path, description = "App id."), RetiredParams, PageQuery),
+    params(("app" = String, Path, description = "App id."), RetiredParams, SearchParams, PageQuery),
     responses((status = 200, description = "A page of labels.", body = Page<Label>), Refused, NoSuchApp)
 )]
 pub async fn list_labels(
@@ -34,10 +45,12 @@ pub async fn list_labels(
     caller: Caller,
     app: Path<String>,
     params: Query<RetiredParams>,
+    search: Query<SearchParams>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<Label>>, Problem> {
     let paging = Paging::from_query(&page)?;
-    let list = move |snapshot: &Snapshot| Ok(operation::list_labels(snapshot, params.retired, &paging));
+    let query = LabelQuery { retired: params.retired, matching: search.into_inner().matching };
+    let list = move |snapshot: &Snapshot| operation::list_labels(snapshot, &query, &paging);
     Ok(Json(labels.read(&caller, app.into_inner(), list).await?))
 }
 
@@ -47,8 +60,8 @@ pub struct TagParams {
     /// The day, `YYYYMMDD`; the label's newest published day when not given.
     #[param(required = false, value_type = u32, example = 20261101)]
     ds: Option<String>,
-    /// Tags whose name is like this text, whatever the case: the same, beginning with it, containing it,
-    /// a few letters off.
+    /// Tags that are called like this text, whatever the case: the name, or a display name in any
+    /// language, is the text, begins with it, contains it or is a few letters off; or it is the id.
     #[serde(rename = "match")]
     #[param(required = false, value_type = String)]
     matching: Option<String>,

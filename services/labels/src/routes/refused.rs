@@ -14,7 +14,8 @@ impl IntoResponses for Refused {
         let problems = [
             (
                 "400",
-                "A query parameter that can't be used: `invalid_limit`, `invalid_cursor`, `invalid_query`.",
+                "A query parameter that can't be used: `invalid_limit`, `invalid_cursor`, `invalid_query`, \
+                 `unknown_format`.",
             ),
             ("401", "No caller: `unauthorized`."),
             ("403", "The key lacks the role `read`: `forbidden_role`."),

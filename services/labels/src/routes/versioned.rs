@@ -1,6 +1,6 @@
 //! What the routes that change a catalogue share: who may, on which version, and the answer's tag.
 
-use actix_web::http::header::{ETAG, IF_MATCH};
+use actix_web::http::header::{CONTENT_TYPE, ETAG, HeaderName, IF_MATCH};
 use actix_web::{HttpRequest, HttpResponse};
 use muster_http::{Caller, Kind, Problem, Role};
 use serde::Serialize;
@@ -38,5 +38,15 @@ pub fn author(caller: &Caller, request: &HttpRequest) -> Result<Author, Problem>
 
 /// 200 with the document's version as its tag. Weak: it may be sent compressed.
 pub fn with_version(version: u32, body: &impl Serialize) -> HttpResponse {
-    HttpResponse::Ok().insert_header((ETAG, format!("W/\"{version}\""))).json(body)
+    HttpResponse::Ok().insert_header(tag(version)).json(body)
+}
+
+/// Likewise, of a table.
+pub fn sheet_with_version(version: u32, sheet: Vec<u8>) -> HttpResponse {
+    let kind = (CONTENT_TYPE, "text/csv; charset=utf-8");
+    HttpResponse::Ok().insert_header(tag(version)).insert_header(kind).body(sheet)
+}
+
+fn tag(version: u32) -> (HeaderName, String) {
+    (ETAG, format!("W/\"{version}\""))
 }

@@ -4,17 +4,24 @@ mod managed;
 mod openapi;
 mod paging;
 mod rights;
+mod search;
 mod shop;
 
+use actix_web::test::TestRequest;
 use serde_json::json;
 use shop::Shop;
 
 #[actix_web::test]
 async fn apps_tell_what_they_hold() {
     let shop = Shop::open();
+    let bytes = |kind: &str| shop.bytes("shop", kind);
+    let of = json!({
+        "labels": bytes("label"), "events": bytes("event"), "weeks": 0, "dictionaries": bytes("values"),
+        "directory": bytes("users")
+    });
     let expected = json!({
         "app_id": "shop", "users": 3, "labels": 2, "events": 2, "newest_ds": 20261101, "buckets": 16,
-        "generation": 1
+        "generation": 1, "bytes": bytes(""), "bytes_of": of
     });
     assert_eq!(shop.ok("/v1/apps/shop").await, expected);
     let list = shop.ok("/v1/apps").await;
@@ -22,6 +29,27 @@ async fn apps_tell_what_they_hold() {
     assert_eq!(list["items"][1]["app_id"], "店铺/2");
     assert_eq!(list["next"], json!(null));
     assert_eq!(shop.ok("/v1/apps/%E5%BA%97%E9%93%BA%2F2").await["users"], 1);
+}
+
+/// What is replaced stays on the disk for a while, and is not the app's any more.
+#[actix_web::test]
+async fn bytes_are_those_of_what_is_published_now() {
+    let shop = Shop::open();
+    let before = shop.ok("/v1/apps/shop").await;
+    let one = shop.bytes("shop", "label");
+    shop.import("shop").label(10001, "gender", 20261101, &[("u1", 1, "male", None)]).show();
+    let after = shop.ok("/v1/apps/shop").await;
+    assert_eq!(after["bytes_of"]["events"], before["bytes_of"]["events"]);
+    assert!(after["bytes_of"]["labels"].as_u64().unwrap() < shop.bytes("shop", "label"), "{after}");
+    assert!(shop.bytes("shop", "label") > one);
+    let parts = after["bytes_of"].as_object().unwrap().values();
+    assert_eq!(after["bytes"], parts.map(|part| part.as_u64().unwrap()).sum::<u64>());
+
+    // An app that is described and has no data takes none.
+    let put = TestRequest::put().uri("/v1/apps/new/labels/1").set_json(json!({"name": "colour"}));
+    shop.send(put).await;
+    let new = shop.ok("/v1/apps/new").await;
+    assert_eq!((&new["bytes"], &new["bytes_of"]["directory"]), (&json!(0), &json!(0)), "{new}");
 }
 
 #[actix_web::test]

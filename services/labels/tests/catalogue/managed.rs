@@ -1,7 +1,7 @@
 //! What a team says of its data: kept version by version, shown in lists, checked, and taken back.
 
 use actix_web::http::header::{CONTENT_TYPE, IF_MATCH};
-use actix_web::test::TestRequest;
+use actix_web::test::{self, TestRequest};
 use muster_http::Role;
 use serde_json::{Value, json};
 
@@ -164,6 +164,33 @@ async fn a_catalogue_is_loaded_whole_or_not_at_all() {
     let (_, _, problem) = shop.fails(post(uri, json!({"lables": {}}))).await;
     assert_eq!(problem["errors"][0]["nearest"], "labels");
     assert_eq!(shop.ok(uri).await, document);
+}
+
+/// Texts that a table has to quote, a card that says nothing, languages that only some have.
+#[actix_web::test]
+async fn a_catalogue_can_be_read_as_the_table_that_it_is_loaded_from() {
+    let shop = Shop::open();
+    let uri = "/v1/apps/shop/catalogue";
+    let labels = json!({
+        "-5": {},
+        "1": {"name": "a \"b\", c", "description": "one\ntwo", "group": "g", "owner": "o", "retired": true,
+              "display_names": {"zh-CN": "甲"}, "tags": {"-1": {"retired": true}, "2": {"name": " x "}}},
+        "2": {"display_names": {"en": "Two"}, "tags": {"7": {"display_names": {"en": "=1+1"}}}}
+    });
+    shop.send(post(uri, json!({"labels": labels, "events": {"visit": {"trade": true}}}))).await;
+    let response = shop.answer(TestRequest::get().uri(&format!("{uri}?format=csv"))).await;
+    let header = |name: &str| response.headers().get(name).unwrap().to_str().unwrap();
+    assert_eq!((header("etag"), header("content-type")), ("W/\"1\"", "text/csv; charset=utf-8"));
+    let text = String::from_utf8(test::read_body(response).await.to_vec()).unwrap();
+    let first = "label_id,label_name,group,owner,description,retired,tag_id,tag_name,tag_retired,\
+                 label_name:en,label_name:zh-CN,tag_name:en\n-5,,,,,false,,,,,,\n";
+    assert!(text.starts_with(first), "{text}");
+    assert_eq!(shop.send(sheet(uri, &text)).await["changed"], json!([]));
+    shop.send(sheet("/v1/apps/copy/catalogue", &text)).await;
+    assert_eq!(shop.ok("/v1/apps/copy/catalogue").await["labels"], labels);
+
+    let (status, code, problem) = shop.refused(&format!("{uri}?format=xml")).await;
+    assert_eq!((status, code.as_str()), (400, "unknown_format"), "{problem}");
 }
 
 #[actix_web::test]

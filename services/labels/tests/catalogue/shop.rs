@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actix_web::dev::Service as _;
+use actix_web::dev::{Service as _, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::test::TestRequest;
 use actix_web::{App, HttpMessage, test};
@@ -75,6 +75,16 @@ impl Shop {
         self.folder.path().join("apps").join(name)
     }
 
+    /// Bytes of the app's data files on the disk whose names begin like this.
+    pub fn bytes(&self, app: &str, kind: &str) -> u64 {
+        let files = std::fs::read_dir(self.file(app)).unwrap().map(|entry| entry.unwrap());
+        let named = |name: &str| name.starts_with(kind) && name.ends_with(".mst");
+        files
+            .filter(|entry| named(&entry.file_name().to_string_lossy()))
+            .map(|entry| entry.metadata().unwrap().len())
+            .sum()
+    }
+
     /// The service as a process of its own would have it.
     pub async fn labels(&self) -> Labels {
         let folder = self.folder.path();
@@ -129,6 +139,17 @@ impl Shop {
 
     /// Status and body of any request.
     pub async fn call(&self, caller: Option<Caller>, request: TestRequest) -> (StatusCode, Value) {
+        let response = self.answer_to(caller, request).await;
+        let status = response.status();
+        (status, test::read_body_json(response).await)
+    }
+
+    /// The answer to the local administrator, as it comes.
+    pub async fn answer(&self, request: TestRequest) -> ServiceResponse {
+        self.answer_to(Some(Caller::local()), request).await
+    }
+
+    async fn answer_to(&self, caller: Option<Caller>, request: TestRequest) -> ServiceResponse {
         let service = muster_labels::service(self.labels().await);
         let app =
             test::init_service(App::new().configure(extractors).configure(|config| (service.routes)(config)))
@@ -137,9 +158,7 @@ impl Shop {
         if let Some(caller) = caller {
             request.extensions_mut().insert(caller);
         }
-        let response = app.call(request).await.unwrap();
-        let status = response.status();
-        (status, test::read_body_json(response).await)
+        app.call(request).await.unwrap()
     }
 
     /// The body of a request that succeeds, by the local administrator.

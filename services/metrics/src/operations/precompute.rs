@@ -83,6 +83,7 @@ async fn look(
     let planned = tokio::task::spawn_blocking(move || -> Result<_, Error> {
         store.refresh(&name)?;
         let Some(snapshot) = store.snapshot(&name)? else { return Ok(None) };
+        let settings = settings.of(&snapshot.catalogue().settings);
         Ok(Plan::new(&snapshot, &settings, oldest).map(|plan| (snapshot, plan)))
     });
     let Some((snapshot, plan)) = planned.await.map_err(inside)?? else { return Ok(None) };

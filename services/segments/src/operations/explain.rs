@@ -5,7 +5,8 @@ use muster_profile_store::Place;
 use muster_rules::Universe;
 use serde_json::{Value, json};
 
-use super::prepare::{Prepared, parse, snapshot};
+use super::prepare::{Prepared, parse};
+use super::served::snapshot;
 use crate::Segments;
 use crate::answers::{Cohort, ConditionHeld, InUniverse, Membership};
 use crate::error::Error;
@@ -13,7 +14,7 @@ use crate::error::Error;
 /// `member` comes from the cohort as it was made; the conditions are looked up in today's data, as of the
 /// cohort's day.
 pub fn membership(segments: &Segments, cohort: &Cohort, user: &str) -> Result<Membership, Error> {
-    let snapshot = snapshot(&segments.profiles, &cohort.app_id)?;
+    let snapshot = snapshot(segments, &cohort.app_id)?;
     let place = snapshot.directory().find(user.as_bytes());
     let mut answer = Membership {
         user_id: user.to_owned(),

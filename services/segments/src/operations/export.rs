@@ -8,7 +8,7 @@ use bytes::Bytes;
 use muster_profile_store::{CohortFile, Place, Snapshot, StoreError};
 use tokio::sync::mpsc::Sender;
 
-use super::prepare::snapshot;
+use super::served::snapshot;
 use crate::Segments;
 use crate::answers::Cohort;
 use crate::error::Error;
@@ -101,7 +101,7 @@ pub struct Export {
 
 /// Opens everything first, so that what can't be exported is an error and no torn stream.
 pub fn export(segments: &Segments, cohort: &Cohort, format: Format) -> Result<Export, Error> {
-    let snapshot = snapshot(&segments.profiles, &cohort.app_id)?;
+    let snapshot = snapshot(segments, &cohort.app_id)?;
     let file = segments.profiles.cohort(&cohort.app_id, &cohort.id)?;
     let file = file.ok_or_else(|| Error::Inside(format!("the file of {} is missing", cohort.id)))?;
     Ok(Export { file, snapshot, format })

@@ -6,7 +6,8 @@ use muster_rules::check;
 use ulid::Ulid;
 
 use super::floor::floor;
-use super::prepare::{parse, snapshot};
+use super::prepare::parse;
+use super::served::snapshot;
 use crate::Segments;
 use crate::answers::Segment;
 use crate::error::Error;
@@ -35,7 +36,7 @@ impl SegmentChange {
             return Err(Error::Body { pointer: "/refresh", code: "unknown_refresh", detail });
         }
         let rule = parse(segments, self.rule.as_bytes(), "/rule")?;
-        let snapshot = snapshot(&segments.profiles, app)?;
+        let snapshot = snapshot(segments, app)?;
         check(&rule, &SnapshotCatalogue(&snapshot), &segments.caps).map_err(|problems| {
             Error::Rule(problems.into_iter().map(|problem| problem.under("/rule")).collect())
         })?;

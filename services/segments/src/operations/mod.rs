@@ -7,6 +7,7 @@ mod floor;
 mod keep;
 mod make_cohort;
 mod prepare;
+mod served;
 
 pub use estimate::{Contract, estimate};
 pub use explain::membership;
@@ -15,3 +16,4 @@ pub use floor::floor;
 pub use keep::{SegmentChange, change, create, get, shown};
 pub use make_cohort::{CohortOrder, make_cohort};
 pub use prepare::parse;
+pub use served::require_served;

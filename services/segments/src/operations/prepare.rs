@@ -1,16 +1,15 @@
 //! From a rule's text to something that can be evaluated: parsed, checked against what is published, and
 //! bound to it.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use muster_catalogue::Floor;
 use muster_days::Ds;
 use muster_evaluator::{Bound, SnapshotCatalogue, plan_files};
-use muster_profile_store::{Snapshot, Store};
 use muster_rules::{Checked, Freshness, Rule, Warning, check};
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::served::snapshot;
 use crate::Segments;
 use crate::error::Error;
 use crate::instruments;
@@ -20,10 +19,6 @@ pub struct Prepared {
     pub bound: Bound,
     pub freshness: Vec<Freshness>,
     pub warnings: Vec<Warning>,
-}
-
-pub fn snapshot(store: &Store, app: &str) -> Result<Arc<Snapshot>, Error> {
-    store.snapshot(app)?.ok_or_else(|| Error::NoApp(app.to_owned()))
 }
 
 /// Reads a rule that stands under `prefix` in the request's body.
@@ -46,7 +41,7 @@ impl Prepared {
     }
 
     fn try_open(segments: &Segments, app: &str, rule: &Rule, prefix: &str) -> Result<Prepared, Error> {
-        let snapshot = snapshot(&segments.profiles, app)?;
+        let snapshot = snapshot(segments, app)?;
         let refused = |problems: Vec<muster_rules::Problem>| {
             Error::Rule(problems.into_iter().map(|problem| problem.under(prefix)).collect())
         };

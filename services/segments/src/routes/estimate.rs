@@ -71,6 +71,7 @@ fn bad_parameter(name: &str, code: &str, detail: &str) -> Problem {
         (status = 200, description = "The counts", body = Estimate),
         (status = 400, description = "Not JSON, or a parameter that can't be meant", body = muster_http::ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such app", body = muster_http::ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "`app_disabled`: rules of an app that is disabled are refused", body = muster_http::ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "The rule is refused, with the place of each fault", body = muster_http::ProblemBody, content_type = "application/problem+json"),
     ),
 )]

@@ -50,6 +50,7 @@ impl From<SegmentBody> for SegmentChange {
     request_body = SegmentBody,
     responses(
         (status = 201, description = "Version 1 of the segment", body = Segment),
+        (status = 409, description = "`app_disabled`", body = muster_http::ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "The rule is refused", body = muster_http::ProblemBody, content_type = "application/problem+json"),
     ),
 )]
@@ -125,6 +126,7 @@ pub async fn show(
     responses(
         (status = 200, description = "The segment as it is now", body = Segment),
         (status = 404, description = "No such segment", body = muster_http::ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "`app_disabled`", body = muster_http::ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "The rule is refused", body = muster_http::ProblemBody, content_type = "application/problem+json"),
     ),
 )]
@@ -215,6 +217,7 @@ pub struct RunBody {
         (status = 202, description = "The job that makes the cohort", body = muster_jobs::Job,
             headers(("Location" = String, description = "The job"))),
         (status = 404, description = "No such segment", body = muster_http::ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "`app_disabled`", body = muster_http::ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub async fn run(
@@ -231,6 +234,7 @@ pub async fn run(
             .map_err(|error| Problem::new(Kind::Invalid, "invalid_body", format!("{error}.")))?,
     };
     let row = store::segment(&segments.db, &app, &id).await?.ok_or(Error::NotFound("such segment"))?;
+    operations::require_served(&segments, &app).await?;
     let payload = RunPayload { segment_id: id, version: row.version, as_of: body.as_of };
     let job = NewJob {
         id: None,

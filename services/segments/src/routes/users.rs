@@ -39,6 +39,7 @@ pub struct ExportQuery {
             headers(("Muster-Cohort-Size" = u64, description = "Number of ids"))),
         (status = 403, description = "`below_floor`: it has fewer users than the app lets be shown", body = muster_http::ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such cohort", body = muster_http::ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "`app_disabled`", body = muster_http::ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub async fn export(
@@ -81,6 +82,7 @@ pub async fn export(
         (status = 200, description = "Member or not, and why", body = Membership),
         (status = 403, description = "`below_floor`: it has fewer users than the app lets be shown", body = muster_http::ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such cohort", body = muster_http::ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "`app_disabled`", body = muster_http::ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub async fn membership(

@@ -10,4 +10,4 @@ mod sheet;
 pub use change::{Author, Changed, change, current, show_pending};
 pub use history::{Change, ChangeWithEntries, changes, one_change, rollback};
 pub use load::load;
-pub use sheet::read as read_sheet;
+pub use sheet::{read as read_sheet, write as write_sheet};

@@ -3,9 +3,9 @@
 //! Columns: `label_id`, and any of `label_name`, `group`, `owner`, `description`, `retired`, `tag_id`,
 //! `tag_name`, `tag_retired`, `label_name:<language>`, `tag_name:<language>`. What is empty is left as it was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use muster_catalogue::{AppCatalogue, LabelCard};
+use muster_catalogue::{AppCatalogue, DisplayNames, LabelCard};
 use muster_http::FieldError;
 use serde_json::{Map, Value};
 
@@ -52,6 +52,44 @@ pub fn read(text: &[u8], now: &AppCatalogue) -> Result<Map<String, Value>> {
     let labels = cards.into_iter().map(|(id, card)| Ok((id.to_string(), value(card)?)));
     let labels = labels.collect::<Result<Map<String, Value>>>()?;
     Ok(Map::from_iter([("labels".to_owned(), Value::Object(labels))]))
+}
+
+/// The labels and tags of a document as a table that says the same when it is loaded: a line for each label,
+/// then one for each of its tags.
+pub fn write(document: &AppCatalogue) -> Result<Vec<u8>> {
+    let cards = || document.labels.values();
+    let languages = |names: &mut dyn Iterator<Item = &DisplayNames>| -> BTreeSet<String> {
+        names.flat_map(|names| names.keys().cloned()).collect()
+    };
+    let of_labels = languages(&mut cards().map(|card| &card.display_names));
+    let of_tags = languages(&mut cards().flat_map(|card| card.tags.values()).map(|tag| &tag.display_names));
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let headers = COLUMNS.iter().map(|name| (*name).to_owned());
+    let headers = headers.chain(of_labels.iter().map(|language| format!("label_name:{language}")));
+    let headers = headers.chain(of_tags.iter().map(|language| format!("tag_name:{language}")));
+    writer.write_record(headers).map_err(Error::inside)?;
+    for (id, card) in &document.labels {
+        let id = id.to_string();
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let named = |languages: &BTreeSet<String>, names: Option<&DisplayNames>| -> Vec<String> {
+            let name = |language| names.and_then(|names| names.get(language)).cloned().unwrap_or_default();
+            languages.iter().map(name).collect()
+        };
+        let [name, group, owner, description] =
+            [&card.name, &card.group, &card.owner, &card.description].map(text);
+        let own = [id.clone(), name, group, owner, description, card.retired.to_string()];
+        let no_tag = [const { String::new() }; 3];
+        let names = [named(&of_labels, Some(&card.display_names)), named(&of_tags, None)].concat();
+        writer.write_record(own.iter().chain(&no_tag).chain(&names)).map_err(Error::inside)?;
+        for (code, tag) in &card.tags {
+            let no_label = [const { String::new() }; 5];
+            let own = [code.to_string(), text(&tag.name), tag.retired.to_string()];
+            let names = [named(&of_labels, None), named(&of_tags, Some(&tag.display_names))].concat();
+            let line = std::iter::once(&id).chain(&no_label).chain(&own).chain(&names);
+            writer.write_record(line).map_err(Error::inside)?;
+        }
+    }
+    writer.into_inner().map_err(Error::inside)
 }
 
 fn check_headers(headers: &csv::StringRecord) -> Result<()> {
