@@ -67,8 +67,10 @@ pub fn of(settings: &Settings, app: &str) -> io::Result<Vec<Aside>> {
     for note in files(&folder_of(settings, app))? {
         let body = note.with_extension("body");
         // A note alone is what an expiry has left that did not end.
-        if note.extension().is_some_and(|ending| ending == "json") && body.exists() {
-            let Note { payload, .. } = serde_json::from_slice(&fs::read(&note)?)?;
+        if is_note(&note)
+            && body.exists()
+            && let Some(Note { payload, .. }) = read(&note)?
+        {
             kept.push(Aside { body, payload, note });
         }
     }
@@ -79,27 +81,42 @@ pub fn of(settings: &Settings, app: &str) -> io::Result<Vec<Aside>> {
 pub fn apps(settings: &Settings) -> io::Result<BTreeSet<String>> {
     let mut apps = BTreeSet::new();
     for folder in files(&settings.folder.join(".aside"))? {
-        for note in files(&folder)?.iter().filter(|path| path.extension().is_some_and(|it| it == "json")) {
-            let Note { app, .. } = serde_json::from_slice(&fs::read(note)?)?;
-            apps.insert(app);
+        for note in files(&folder)?.iter().filter(|path| is_note(path)) {
+            apps.extend(read(note)?.map(|note| note.app));
         }
     }
     Ok(apps)
 }
 
+fn is_note(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "json")
+}
+
+/// None for a note that another process has removed since it was listed.
+fn read(note: &Path) -> io::Result<Option<Note>> {
+    gone(fs::read(note))?.map(|bytes| Ok(serde_json::from_slice(&bytes)?)).transpose()
+}
+
+/// None where the file is no longer there: several processes take in and expire what lies here.
+pub fn gone<T>(done: io::Result<T>) -> io::Result<Option<T>> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        done => done.map(Some),
+    }
+}
+
 /// What is in a folder, by name; nothing where there is none.
 fn files(folder: &Path) -> io::Result<BTreeSet<PathBuf>> {
-    match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeSet::new()),
-        entries => entries?.map(|entry| Ok(entry?.path())).collect(),
-    }
+    let Some(entries) = gone(fs::read_dir(folder))? else { return Ok(BTreeSet::new()) };
+    entries.map(|entry| Ok(entry?.path())).collect()
 }
 
 impl Aside {
     /// It is taken in.
     pub fn done(self) -> io::Result<()> {
-        fs::remove_file(&self.note)?;
-        fs::remove_file(&self.body)
+        gone(fs::remove_file(&self.note))?;
+        gone(fs::remove_file(&self.body))?;
+        Ok(())
     }
 }
 
@@ -108,9 +125,10 @@ pub fn expire(settings: &Settings, now: SystemTime) -> io::Result<()> {
     let longest = Duration::from_secs(u64::from(settings.aside_days) * 24 * 3600);
     for app in files(&settings.folder.join(".aside"))? {
         for file in files(&app)? {
-            let age = now.duration_since(fs::metadata(&file)?.modified()?).unwrap_or_default();
+            let Some(metadata) = gone(fs::metadata(&file))? else { continue };
+            let age = now.duration_since(metadata.modified()?).unwrap_or_default();
             if age > longest {
-                fs::remove_file(&file)?;
+                gone(fs::remove_file(&file))?;
             }
         }
     }
@@ -152,5 +170,32 @@ mod tests {
         expire(&settings, days(31)).unwrap();
         assert_eq!((of(&settings, "shop/1").unwrap().len(), of(&settings, "other").unwrap().len()), (0, 0));
         assert!(of(&settings, "nobody").unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_another_process_has_removed_is_gone_and_stops_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings::new(folder.path().to_path_buf());
+        let payload = ImportPayload {
+            kind: "labels".into(),
+            format: "csv".into(),
+            gzip: false,
+            file: "a.csv".into(),
+            reject_limit: 0.01,
+            apps: None,
+        };
+        let body = folder.path().join("body");
+        fs::write(&body, "rows").unwrap();
+        for import in ["job_1", "job_2"] {
+            keep(&settings, "shop", import, &payload, &body).unwrap();
+        }
+        let mut kept = of(&settings, "shop").unwrap();
+        // Listed, and not there when it is looked at.
+        let lost = folder_of(&settings, "shop").join("job_0.body");
+        std::os::unix::fs::symlink(folder.path().join("nowhere"), &lost).unwrap();
+        expire(&settings, SystemTime::now() + Duration::from_secs(31 * 24 * 3600)).unwrap();
+        assert!(of(&settings, "shop").unwrap().is_empty());
+        kept.pop().unwrap().done().unwrap();
+        assert!(read(&kept[0].note).unwrap().is_none());
     }
 }

@@ -147,8 +147,12 @@ impl Import {
 
     /// Keeps the file for the apps that nothing is built for, and names them.
     fn set_aside(&self, staged: &Staged) -> Result<BTreeSet<String>, Failure> {
+        // A file that is taken in is kept already, and stays so.
+        if self.only.is_some() {
+            return Ok(staged.aside.clone());
+        }
         let runtime = tokio::runtime::Handle::current();
-        for app in staged.aside.iter().filter(|app| self.wants(app)) {
+        for app in &staged.aside {
             aside::keep(&self.settings, app, &self.run.job.id, &self.payload, &self.folder.body())
                 .map_err(Failure::internal)?;
             // It may have been enabled while the rows were read: then whoever took in its files did not see

@@ -1,7 +1,6 @@
 //! Takes in the files that were kept aside while an app was disabled.
 
 use std::fs;
-use std::io;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,7 +9,7 @@ use muster_profile_store::{Store, StoreError};
 use serde_json::{Value, json};
 
 use super::import::Import;
-use crate::aside;
+use crate::aside::{self, gone};
 use crate::folder::ImportFolder;
 use crate::settings::Settings;
 
@@ -62,20 +61,12 @@ struct TakeIn {
 }
 
 impl TakeIn {
-    /// File by file, as they came; each is forgotten once it is published, so that whoever goes on after a
-    /// death does one file again at most.
     fn work(&self, app: &str) -> Result<Value, Failure> {
         let own = self.store.catalogue(app).map_err(Failure::internal)?.settings;
         let (mut files, mut rows) = (0, 0);
         let bytes_before = self.bytes(app)?;
         if self.settings.builds(&own) {
-            let kept = aside::of(&self.settings, app).map_err(Failure::internal)?;
-            for aside in kept {
-                let result = self.import(app, &aside)?;
-                aside.done().map_err(Failure::internal)?;
-                files += 1;
-                rows += result["rows_published"].as_u64().unwrap_or_default();
-            }
+            (files, rows) = self.take_all(app)?;
         }
         let bytes_after = self.bytes(app)?;
         Ok(json!({
@@ -83,14 +74,32 @@ impl TakeIn {
         }))
     }
 
-    fn import(&self, app: &str, aside: &aside::Aside) -> Result<Value, Failure> {
+    /// File by file, as they came, and how many files and rows; each file is forgotten once it is published,
+    /// so that whoever goes on after a death does one again at most.
+    fn take_all(&self, app: &str) -> Result<(u64, u64), Failure> {
+        let (mut files, mut rows) = (0, 0);
+        for aside in aside::of(&self.settings, app).map_err(Failure::internal)? {
+            let Some(result) = self.import(app, &aside)? else { continue };
+            let still_aside = result["apps_set_aside"].as_array();
+            if still_aside.is_some_and(|apps| apps.iter().any(|other| other == app)) {
+                // Disabled meanwhile: this file and those behind it wait until it is enabled again.
+                break;
+            }
+            aside.done().map_err(Failure::internal)?;
+            files += 1;
+            rows += result["rows_published"].as_u64().unwrap_or_default();
+        }
+        Ok((files, rows))
+    }
+
+    /// None for a file that was kept too long and is gone since it was listed.
+    fn import(&self, app: &str, aside: &aside::Aside) -> Result<Option<Value>, Failure> {
         self.folder.create().map_err(Failure::internal)?;
         let body = self.folder.body();
-        match fs::remove_file(&body) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Failure::internal(error)),
-            _ => {}
+        gone(fs::remove_file(&body)).map_err(Failure::internal)?;
+        if gone(fs::hard_link(&aside.body, &body)).map_err(Failure::internal)?.is_none() {
+            return Ok(None);
         }
-        fs::hard_link(&aside.body, &body).map_err(Failure::internal)?;
         let import = Import {
             store: self.store.clone(),
             jobs: self.jobs.clone(),
@@ -100,7 +109,7 @@ impl TakeIn {
             run: self.run.clone(),
             only: Some(app.to_owned()),
         };
-        import.run()
+        import.run().map(Some)
     }
 
     /// Bytes of the files that the app's published data consist of.
@@ -114,3 +123,6 @@ impl TakeIn {
         bytes().map_err(Failure::internal)
     }
 }
+
+#[cfg(test)]
+mod tests;
