@@ -3,10 +3,11 @@
 //! ```text
 //! <folder>/.aside/<hash of the app>/<import>.body    the file as it was sent, linked from the import's folder
 //!                                  /<import>.json    how to read it; what is not there yet is not kept
+//!                                  /lock             held while they are taken in
 //! ```
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -16,6 +17,8 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::jobs::ImportPayload;
 use crate::settings::Settings;
+
+const LOCK: &str = "lock";
 
 /// A file that is kept aside for one app.
 pub struct Aside {
@@ -88,6 +91,25 @@ pub fn apps(settings: &Settings) -> io::Result<BTreeSet<String>> {
     Ok(apps)
 }
 
+/// Whether a file is kept for the app.
+pub fn waits(settings: &Settings, app: &str) -> io::Result<bool> {
+    let files = files(&folder_of(settings, app))?;
+    Ok(files.iter().any(|note| is_note(note) && note.with_extension("body").exists()))
+}
+
+/// Held by whoever takes in the app's files; None while another one does. Of two that do so at once, one that
+/// lags would show an older file over a newer one.
+pub fn lock(settings: &Settings, app: &str) -> io::Result<Option<File>> {
+    let folder = folder_of(settings, app);
+    fs::create_dir_all(&folder)?;
+    let lock = File::options().create(true).append(true).open(folder.join(LOCK))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
 fn is_note(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending == "json")
 }
@@ -124,7 +146,7 @@ impl Aside {
 pub fn expire(settings: &Settings, now: SystemTime) -> io::Result<()> {
     let longest = Duration::from_secs(u64::from(settings.aside_days) * 24 * 3600);
     for app in files(&settings.folder.join(".aside"))? {
-        for file in files(&app)? {
+        for file in files(&app)?.into_iter().filter(|file| !file.ends_with(LOCK)) {
             let Some(metadata) = gone(fs::metadata(&file))? else { continue };
             let age = now.duration_since(metadata.modified()?).unwrap_or_default();
             if age > longest {

@@ -2,25 +2,29 @@
 //! import, so that the rows of one file are all treated alike.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use muster_catalogue::{AppCatalogue, UnknownLabels};
 use muster_days::Tz;
 use muster_profile_store::{Store, StoreError};
 
+use crate::aside;
 use crate::settings::Settings;
 
 pub struct Catalogues<'a> {
     store: &'a Store,
     settings: &'a Settings,
     known: Mutex<HashMap<String, Arc<AppCatalogue>>>,
-    /// The first catalogue that could not be read: what was asked of it since was answered by default.
+    waiting: Mutex<HashMap<String, bool>>,
+    /// The first that could not be read: what was asked of it since was answered by default.
     failed: OnceLock<StoreError>,
 }
 
 impl<'a> Catalogues<'a> {
     pub fn new(store: &'a Store, settings: &'a Settings) -> Catalogues<'a> {
-        Catalogues { store, settings, known: Mutex::default(), failed: OnceLock::new() }
+        let (known, waiting) = (Mutex::default(), Mutex::default());
+        Catalogues { store, settings, known, waiting, failed: OnceLock::new() }
     }
 
     /// The zone that the app counts its days in.
@@ -31,6 +35,20 @@ impl<'a> Catalogues<'a> {
     /// Whether anything is built for the app.
     pub fn builds(&self, app: &str) -> bool {
         self.settings.builds(&self.of(app).settings)
+    }
+
+    /// Whether older files of the app are not taken in yet.
+    pub fn waits(&self, app: &str) -> bool {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(waits) = waiting.get(app) {
+            return *waits;
+        }
+        let waits = aside::waits(self.settings, app).unwrap_or_else(|source| {
+            let _ = self.failed.set(StoreError::Io { path: PathBuf::from(".aside"), source });
+            true
+        });
+        waiting.insert(app.to_owned(), waits);
+        waits
     }
 
     /// Whether rows of the label may come in.

@@ -145,7 +145,7 @@ impl Import {
         self.only.as_ref().is_none_or(|only| only == app)
     }
 
-    /// Keeps the file for the apps that nothing is built for, and names them.
+    /// Keeps the file for the apps that nothing is built for, or that have older files waiting, and names them.
     fn set_aside(&self, staged: &Staged) -> Result<BTreeSet<String>, Failure> {
         // A file that is taken in is kept already, and stays so.
         if self.only.is_some() {
@@ -155,8 +155,8 @@ impl Import {
         for app in &staged.aside {
             aside::keep(&self.settings, app, &self.run.job.id, &self.payload, &self.folder.body())
                 .map_err(Failure::internal)?;
-            // It may have been enabled while the rows were read: then whoever took in its files did not see
-            // this one.
+            // It may have been enabled while the rows were read, or those before it taken in: then whoever
+            // did so did not see this one.
             let own = self.store.catalogue(app).map_err(Failure::internal)?.settings;
             if self.settings.builds(&own) {
                 let owner = &self.run.job.owner;
@@ -187,7 +187,9 @@ impl Import {
         let catalogues = Catalogues::new(&self.store, &self.settings);
         let unwanted = |app: &str| !self.wants(app) || !catalogues.builds(app);
         let staging = Staging::new(&self.store, &spill, self.settings.memory, report);
-        let mut staging = staging.without(&unwanted);
+        // What is newer than files that are not taken in yet would be overwritten by them: it waits behind.
+        let behind = |app: &str| unwanted(app) || (self.only.is_none() && catalogues.waits(app));
+        let mut staging = staging.without(&behind);
         let intake = Intake {
             allowed: &|app| payload.apps.as_ref().is_none_or(|apps| apps.contains(app)),
             takes_label: &|app, label| catalogues.takes_label(app, label),

@@ -81,9 +81,13 @@ fn rows(tag: &str) -> String {
     format!("ds,app_id,label_id,label_name,user_id,tag_id,tag_name\n20261101,shop,1,colour,u1,1,{tag}\n")
 }
 
+fn told(taken: Taken) -> Value {
+    json!([taken.files, taken.rows])
+}
+
 type Step = Box<dyn FnOnce(TakeIn) -> Result<Value, Failure> + Send>;
 
-/// A job of which a test does one step.
+/// A job of which a test does one step; what comes after it is done as ever.
 struct Stepped {
     step: Mutex<Option<Step>>,
     store: Arc<Store>,
@@ -102,7 +106,8 @@ impl Handler for Stepped {
     }
 
     async fn run(&self, run: &Run) -> Result<Value, Failure> {
-        let step = self.step.lock().unwrap().take().unwrap();
+        let step = self.step.lock().unwrap().take();
+        let step = step.unwrap_or_else(|| Box::new(|take_in| take_in.work("shop")));
         let take_in = TakeIn {
             store: self.store.clone(),
             jobs: self.jobs.clone(),
@@ -124,6 +129,36 @@ impl Place {
     }
 }
 
+impl Place {
+    fn handlers(&self) -> Vec<Arc<dyn Handler>> {
+        crate::handlers(self.store.clone(), self.jobs.clone(), self.settings.clone())
+    }
+
+    /// Only stored: it has not begun.
+    async fn import(&self, tag: &str) -> Job {
+        let id = format!("job_{}", ulid::Ulid::generate());
+        let folder = ImportFolder::of(&self.settings.folder, &id).unwrap();
+        folder.create().unwrap();
+        fs::write(folder.body(), rows(tag)).unwrap();
+        let (app_id, owner) = (Some("shop".to_owned()), "local".to_owned());
+        let payload = serde_json::to_value(payload()).unwrap();
+        let (kind, priority) = (crate::jobs::IMPORT, Priority::Interactive);
+        let job = NewJob { id: Some(id), app_id, owner, kind, payload, priority };
+        self.jobs.enqueue(job).await.unwrap()
+    }
+
+    async fn take_in_jobs(&self) -> Vec<Job> {
+        let filter = muster_jobs::Filter { kind: Some(TAKE_IN.into()), ..muster_jobs::Filter::default() };
+        self.jobs.list(&filter, None, 10).await.unwrap().items
+    }
+
+    /// What the tag is called: by the file that was published last.
+    fn published(&self) -> String {
+        let snapshot = self.store.snapshot("shop").unwrap().unwrap();
+        snapshot.manifest().labels[&1].tags[&1].clone()
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_of_an_app_that_is_disabled_meanwhile_stays_where_it_is() {
     let folder = tempfile::tempdir().unwrap();
@@ -133,14 +168,85 @@ async fn a_file_of_an_app_that_is_disabled_meanwhile_stays_where_it_is() {
     }
     // As when the job had begun before.
     place.enable(1, false);
-    let job = place.step(|take_in| take_in.take_all("shop").map(|taken| json!(taken))).await;
+    let job = place.step(|take_in| take_in.take_all("shop").map(told)).await;
     assert_eq!((job.state, job.result), (State::Done, Some(json!([0, 0]))));
     assert_eq!(place.kept(), [rows("red"), rows("blue")]);
 
     place.enable(2, true);
-    let job = place.step(|take_in| take_in.take_all("shop").map(|taken| json!(taken))).await;
+    let job = place.step(|take_in| take_in.take_all("shop").map(told)).await;
     assert_eq!(job.result, Some(json!([2, 2])));
     assert!(place.kept().is_empty());
-    let snapshot = place.store.snapshot("shop").unwrap().unwrap();
-    assert_eq!(snapshot.manifest().labels[&1].tags[&1], "blue");
+    assert_eq!(place.published(), "blue");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_file_waits_behind_those_that_are_not_taken_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = Place::new(folder.path()).await;
+    place.keep("job_0", "red");
+    place.enable(1, true);
+    let import = place.import("blue").await;
+    let import = place.run(place.handlers().drain(..1).collect(), &import.id).await;
+    let result = import.result.unwrap();
+    assert_eq!((&result["rows_published"], &result["rows_set_aside"]), (&json!(0), &json!(1)), "{result}");
+    assert_eq!(place.kept(), [rows("red"), rows("blue")]);
+    let [job] = &place.take_in_jobs().await[..] else { panic!("one job takes them in") };
+    let job = place.run(place.handlers(), &job.id).await;
+    assert_eq!(job.result.unwrap()["files"], 2);
+    assert_eq!(place.published(), "blue");
+
+    // Nothing waits any more.
+    let import = place.import("green").await;
+    let import = place.run(place.handlers(), &import.id).await;
+    assert_eq!(import.result.unwrap()["rows_published"], 1);
+    assert_eq!(place.published(), "green");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_comes_when_a_job_is_just_ending_is_another_jobs() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = Place::new(folder.path()).await;
+    place.keep("job_0", "red");
+    place.enable(1, true);
+    let import = place.import("blue").await;
+    let importer =
+        Place { jobs: place.jobs.clone(), store: place.store.clone(), settings: place.settings.clone() };
+    let runtime = tokio::runtime::Handle::current();
+    let first = place.step(move |_| {
+        // It has listed what there is, and the import finds the older file still there.
+        let import = runtime.block_on(importer.run(importer.handlers().drain(..1).collect(), &import.id));
+        Ok(import.result.unwrap())
+    });
+    let first = first.await;
+    assert_eq!(first.result.unwrap()["rows_set_aside"], 1);
+    let jobs = place.take_in_jobs().await;
+    let other = jobs.iter().find(|job| job.id != first.id).expect("another job was made");
+    place.run(place.handlers(), &other.id).await;
+    assert_eq!((place.kept().len(), place.published()), (0, "blue".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_one_app_one_job_takes_in_files_and_one_that_cannot_be_taken_in_holds_up_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = Place::new(folder.path()).await;
+    place.enable(1, true);
+    place.keep("job_2", "blue");
+    let body = place.settings.folder.join("body");
+    fs::write(&body, "no,columns,of,labels\n").unwrap();
+    aside::keep(&place.settings, "shop", "job_1", &payload(), &body).unwrap();
+    let other = aside::lock(&place.settings, "shop").unwrap().unwrap();
+    let settings = place.settings.clone();
+    let held = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(500));
+        let kept = aside::of(&settings, "shop").unwrap().len();
+        drop(other);
+        kept
+    });
+    let job = place.step(|take_in| take_in.work("shop")).await;
+    assert_eq!(held.join().unwrap(), 2);
+    let error = job.error.unwrap();
+    assert_eq!((job.state, error.code.as_str()), (State::Failed, "unknown_column"));
+    assert!(error.detail.starts_with("a.csv: "), "{}", error.detail);
+    assert_eq!(job.result.unwrap()["files"], 1);
+    assert_eq!((place.kept().len(), place.published()), (0, "blue".to_owned()));
 }
