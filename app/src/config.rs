@@ -227,6 +227,7 @@ impl Config {
             start_disabled: self.ingest.start_disabled,
             basics_when_disabled: self.ingest.basics_when_disabled,
             aside_days: self.ingest.aside_days,
+            days_ahead: self.ingest.days_ahead,
             concurrency: self.ingest.concurrency,
             ..muster_ingest::Settings::new(self.data.join("imports"))
         })

@@ -18,8 +18,9 @@ fn file() -> (String, Vec<u64>) {
             writeln!(text, "20261101,mend,1,colour,u{n},{},c{},{n}", n % 3, n % 3).unwrap();
             continue;
         }
-        match bad.len() % 8 {
+        match bad.len() % 9 {
             0 => writeln!(text, "20261301,mend,1,colour,u{n},1,c1,").unwrap(),
+            8 => writeln!(text, "99991231,mend,1,colour,u{n},1,c1,").unwrap(),
             1 => writeln!(text, "20261101,mend,one,colour,u{n},1,c1,").unwrap(),
             2 => writeln!(text, "20261101,mend,1,colour,,1,c1,").unwrap(),
             3 => writeln!(text, "20261101,mend,1,colour,{},1,c1,", "x".repeat(129)).unwrap(),

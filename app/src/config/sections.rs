@@ -88,6 +88,7 @@ pub struct IngestConfig {
     pub start_disabled: bool,
     pub basics_when_disabled: bool,
     pub aside_days: u32,
+    pub days_ahead: u32,
     pub concurrency: usize,
 }
 

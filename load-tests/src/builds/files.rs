@@ -68,6 +68,7 @@ pub fn import(path: &Path, rows: Rows, store: &Store, scratch: &Path, memory: us
         allowed: &|app| app == APP,
         takes_label: &|_, _| true,
         zone_of: &|_| Tz::UTC,
+        last_day: &|_| None,
         stopped: &|| false,
         consumed: &consumed,
         scratch,

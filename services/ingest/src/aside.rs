@@ -12,6 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -24,6 +25,8 @@ const LOCK: &str = "lock";
 pub struct Aside {
     pub body: PathBuf,
     pub payload: ImportPayload,
+    /// When it came. None: of a version that did not write this down.
+    pub began: Option<DateTime<Utc>>,
     note: PathBuf,
 }
 
@@ -32,6 +35,9 @@ pub struct Aside {
 struct Note {
     app: String,
     payload: ImportPayload,
+    /// Milliseconds since the epoch.
+    #[serde(default)]
+    began: Option<i64>,
 }
 
 fn folder_of(settings: &Settings, app: &str) -> PathBuf {
@@ -44,6 +50,7 @@ pub fn keep(
     settings: &Settings,
     app: &str,
     import: &str,
+    began: DateTime<Utc>,
     payload: &ImportPayload,
     body: &Path,
 ) -> io::Result<()> {
@@ -56,7 +63,7 @@ pub fn keep(
     }
     // What was refused was refused when the file came.
     let payload = ImportPayload { reject_limit: 1.0, ..payload.clone() };
-    let content = Note { app: app.to_owned(), payload };
+    let content = Note { app: app.to_owned(), payload, began: Some(began.timestamp_millis()) };
     let (note, fresh) = (folder.join(format!("{import}.json")), folder.join(format!("{import}.new")));
     fs::write(&fresh, serde_json::to_vec(&content)?)?;
     File::open(&fresh)?.sync_all()?;
@@ -72,9 +79,10 @@ pub fn of(settings: &Settings, app: &str) -> io::Result<Vec<Aside>> {
         // A note alone is what an expiry has left that did not end.
         if is_note(&note)
             && body.exists()
-            && let Some(Note { payload, .. }) = read(&note)?
+            && let Some(Note { payload, began, .. }) = read(&note)?
         {
-            kept.push(Aside { body, payload, note });
+            let began = began.and_then(DateTime::from_timestamp_millis);
+            kept.push(Aside { body, payload, began, note });
         }
     }
     Ok(kept)
@@ -176,11 +184,12 @@ mod tests {
         let body = folder.path().join("body");
         fs::write(&body, "rows").unwrap();
         for import in ["job_2", "job_1", "job_2"] {
-            keep(&settings, "shop/1", import, &payload, &body).unwrap();
+            keep(&settings, "shop/1", import, DateTime::UNIX_EPOCH, &payload, &body).unwrap();
         }
-        keep(&settings, "other", "job_1", &payload, &body).unwrap();
+        keep(&settings, "other", "job_1", DateTime::UNIX_EPOCH, &payload, &body).unwrap();
         let kept = of(&settings, "shop/1").unwrap();
         assert_eq!(kept.len(), 2);
+        assert_eq!(kept[0].began, Some(DateTime::UNIX_EPOCH));
         assert_eq!(apps(&settings).unwrap(), BTreeSet::from(["other".into(), "shop/1".into()]));
         assert!(kept[0].body.ends_with("job_1.body") && fs::read(&kept[0].body).unwrap() == b"rows");
         kept.into_iter().next().unwrap().done().unwrap();
@@ -209,7 +218,7 @@ mod tests {
         let body = folder.path().join("body");
         fs::write(&body, "rows").unwrap();
         for import in ["job_1", "job_2"] {
-            keep(&settings, "shop", import, &payload, &body).unwrap();
+            keep(&settings, "shop", import, DateTime::UNIX_EPOCH, &payload, &body).unwrap();
         }
         let mut kept = of(&settings, "shop").unwrap();
         // Listed, and not there when it is looked at.

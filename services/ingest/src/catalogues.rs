@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use chrono::{DateTime, Utc};
 use muster_catalogue::{AppCatalogue, UnknownLabels};
-use muster_days::Tz;
+use muster_days::{Ds, Tz};
 use muster_profile_store::{Store, StoreError};
 
 use crate::aside;
@@ -15,6 +16,7 @@ use crate::settings::Settings;
 pub struct Catalogues<'a> {
     store: &'a Store,
     settings: &'a Settings,
+    began: DateTime<Utc>,
     known: Mutex<HashMap<String, Arc<AppCatalogue>>>,
     waiting: Mutex<HashMap<String, bool>>,
     /// The first that could not be read: what was asked of it since was answered by default.
@@ -22,9 +24,10 @@ pub struct Catalogues<'a> {
 }
 
 impl<'a> Catalogues<'a> {
-    pub fn new(store: &'a Store, settings: &'a Settings) -> Catalogues<'a> {
+    /// For an import that began at `began`.
+    pub fn new(store: &'a Store, settings: &'a Settings, began: DateTime<Utc>) -> Catalogues<'a> {
         let (known, waiting) = (Mutex::default(), Mutex::default());
-        Catalogues { store, settings, known, waiting, failed: OnceLock::new() }
+        Catalogues { store, settings, began, known, waiting, failed: OnceLock::new() }
     }
 
     /// The zone that the app counts its days in.
@@ -35,6 +38,11 @@ impl<'a> Catalogues<'a> {
     /// Whether anything is built for the app.
     pub fn builds(&self, app: &str) -> bool {
         self.settings.builds(&self.of(app).settings)
+    }
+
+    /// The last day that rows of the app may have.
+    pub fn last_day(&self, app: &str) -> Option<Ds> {
+        self.settings.last_day(app, &self.of(app).settings, self.began)
     }
 
     /// Whether older files of the app are not taken in yet.

@@ -20,7 +20,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::sync::atomic::AtomicU64;
 
-use muster_days::Tz;
+use muster_days::{Ds, Tz};
 
 use crate::rows::{BehaviorSink, LabelSink, Pieces, Refuse};
 use one_by_one::OneByOne;
@@ -117,6 +117,8 @@ pub struct Intake<'a> {
     pub takes_label: &'a (dyn Fn(&str, i64) -> bool + Sync),
     /// The zone an app counts its days in; asked for events only.
     pub zone_of: &'a (dyn Fn(&str) -> Tz + Sync),
+    /// The last day that rows of an app may have, if there is one; a later one is refused.
+    pub last_day: &'a (dyn Fn(&str) -> Option<Ds> + Sync),
     /// Asked every few thousand rows; the reading ends with [`ReadError::Stopped`] once it says yes.
     pub stopped: &'a (dyn Fn() -> bool + Sync),
     /// Bytes of the source file (compressed, if it is) that were read so far.

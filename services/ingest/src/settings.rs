@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use chrono::{DateTime, Utc};
 use muster_catalogue::AppSettings;
 use muster_days::{Ds, Tz};
 use muster_profile_store::{Kept, Manifest};
@@ -30,6 +31,8 @@ pub struct Settings {
     pub basics_when_disabled: bool,
     /// Days for which files of disabled apps are kept aside.
     pub aside_days: u32,
+    /// So many days after its app's own day, when the file came, may a row lie.
+    pub days_ahead: u32,
     /// Imports that run side by side in this process.
     pub concurrency: usize,
     /// Kinds of jobs to have done for every app whose published data changed. They get no payload.
@@ -48,6 +51,7 @@ impl Settings {
             start_disabled: false,
             basics_when_disabled: false,
             aside_days: 30,
+            days_ahead: 2,
             concurrency: 1,
             follow_up: Vec::new(),
         }
@@ -57,6 +61,11 @@ impl Settings {
     pub fn zone(&self, app: &str, own: &AppSettings) -> Tz {
         let own = own.time_zone.as_ref().and_then(|zone| zone.parse().ok());
         own.or_else(|| self.zones.get(app).copied()).unwrap_or(self.zone)
+    }
+
+    /// The last day that rows of the app may have in an import that began at `began`.
+    pub fn last_day(&self, app: &str, own: &AppSettings, began: DateTime<Utc>) -> Option<Ds> {
+        Some(Ds::of(began, self.zone(app, own))?.plus(i64::from(self.days_ahead)))
     }
 
     /// How long an app's days are kept.
@@ -93,6 +102,19 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
+
+    #[test]
+    fn the_last_day_is_counted_from_the_apps_own() {
+        let mut settings = Settings::new(PathBuf::new());
+        let began = "2026-11-01T16:00:00Z".parse().unwrap();
+        let last =
+            |settings: &Settings, own: &AppSettings| settings.last_day("shop", own, began).unwrap().number();
+        assert_eq!(last(&settings, &AppSettings::default()), 20261103);
+        let tokyo = AppSettings { time_zone: Some("Asia/Tokyo".into()), ..AppSettings::default() };
+        assert_eq!(last(&settings, &tokyo), 20261104);
+        settings.days_ahead = 0;
+        assert_eq!(last(&settings, &tokyo), 20261102);
+    }
 
     #[test]
     fn what_an_app_says_comes_before_what_the_deployment_says() {

@@ -27,6 +27,7 @@ fn stage(store: &Store, folder: &Path, kind: Kind, content: &str, memory: usize)
         allowed: &|_| true,
         takes_label: &|_, _| true,
         zone_of: &|_| Tz::UTC,
+        last_day: &|_| None,
         stopped: &|| false,
         consumed: &consumed,
         scratch: folder,

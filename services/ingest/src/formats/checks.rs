@@ -17,16 +17,19 @@ pub(super) type Reason = Cow<'static, str>;
 pub(super) struct Checks<'a> {
     allowed: &'a (dyn Fn(&str) -> bool + Sync),
     takes_label: &'a (dyn Fn(&str, i64) -> bool + Sync),
+    last_day_of: &'a (dyn Fn(&str) -> Option<Ds> + Sync),
     last_ds: Option<([u8; 8], Ds)>,
     last_app: String,
-    /// Of the last app.
+    /// Of the last app, like the label.
+    last_day: Option<Ds>,
     last_label: Option<i64>,
 }
 
 impl<'a> Checks<'a> {
     pub fn new(intake: &Intake<'a>) -> Checks<'a> {
-        let Intake { allowed, takes_label, .. } = *intake;
-        Checks { allowed, takes_label, last_ds: None, last_app: String::new(), last_label: None }
+        let Intake { allowed, takes_label, last_day: last_day_of, .. } = *intake;
+        let (last_ds, last_app, last_day, last_label) = (None, String::new(), None, None);
+        Checks { allowed, takes_label, last_day_of, last_ds, last_app, last_day, last_label }
     }
 
     /// A day of the calendar, as eight digits.
@@ -53,9 +56,15 @@ impl<'a> Checks<'a> {
             return Err(Cow::Borrowed("not an app that this import may write to"));
         }
         self.last_label = None;
+        self.last_day = (self.last_day_of)(text);
         self.last_app.clear();
         self.last_app.push_str(text);
         Ok(())
+    }
+
+    /// A day that is not too far ahead for the app, which was the last one checked.
+    pub fn ahead(&self, ds: Ds) -> Result<(), Reason> {
+        ahead(ds, self.last_day)
     }
 
     /// A label that the app takes, which was the last one checked.
@@ -68,6 +77,16 @@ impl<'a> Checks<'a> {
         }
         self.last_label = Some(label);
         Ok(label)
+    }
+}
+
+/// A day up to the last one that the app takes: one that was mistyped would be its newest for good.
+pub(super) fn ahead(ds: Ds, last: Option<Ds>) -> Result<(), Reason> {
+    match last {
+        Some(last) if ds > last => {
+            Err(Cow::Owned(format!("too far ahead: the last day that the app takes is {last}")))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -144,6 +144,8 @@ impl Row {
         let app = self.cell(self.column("app_id"));
         target.check_app(app).map_err(|reason| Bad { value: app.to_owned(), ..bad("app_id", reason) })?;
         let ds = day(time, (intake.zone_of)(app))?;
+        let late = |reason| Bad { value: time.map_or("", RawValue::get).to_owned(), ..bad("time", reason) };
+        checks::ahead(ds, (intake.last_day)(app)).map_err(late)?;
         self.set(self.column("ds"), "ds", &ds.to_string())?;
         self.set(self.column("pv"), "pv", "1")?;
         match properties.map(RawValue::get) {

@@ -112,15 +112,16 @@ fn label_row<'a>(
     let tag_name = record.cell(columns.tag_name);
     let weight = columns.weight.map_or("", |column| record.cell(column));
 
-    let ds = checks.ds(ds).map_err(at("ds", ds))?;
+    let day = checks.ds(ds).map_err(at("ds", ds))?;
     checks.app(app).map_err(at("app_id", app))?;
+    checks.ahead(day).map_err(at("ds", ds))?;
     let label_id = checks.label(label_id).map_err(at("label_id", label_id))?;
     checks::name(label_name).map_err(at("label_name", label_name))?;
     checks::user(user).map_err(at("user_id", user))?;
     let tag_id = checks::integer(tag_id).map_err(at("tag_id", tag_id))?;
     checks::name(tag_name).map_err(at("tag_name", tag_name))?;
     let weight = checks::optional_integer(weight).map_err(at("tag_value", weight))?;
-    Ok(LabelRow { ds, app, label_id, label_name, user, tag_id, tag_name, weight })
+    Ok(LabelRow { ds: day, app, label_id, label_name, user, tag_id, tag_name, weight })
 }
 
 pub(super) struct BehaviorTarget<'a, S> {
@@ -199,8 +200,9 @@ fn behavior_row<'a, 'r: 'a>(
     let event = record.cell(columns.event);
     let pv = record.cell(columns.pv);
 
-    let ds = checks.ds(ds).map_err(at("ds", ds))?;
+    let day = checks.ds(ds).map_err(at("ds", ds))?;
     checks.app(app).map_err(at("app_id", app))?;
+    checks.ahead(day).map_err(at("ds", ds))?;
     checks::user(user).map_err(at("user_id", user))?;
     checks::name(event).map_err(at("event", event))?;
     let pv = checks::pv(pv).map_err(at("pv", pv))?;
@@ -216,7 +218,7 @@ fn behavior_row<'a, 'r: 'a>(
         let measure = checks::optional_integer(text).map_err(at(&columns.names.measures[index], text))?;
         measures.extend(measure.map(|number| (index, number)));
     }
-    Ok(BehaviorRow { ds, app, user, event, pv, dimensions, measures, names: &columns.names })
+    Ok(BehaviorRow { ds: day, app, user, event, pv, dimensions, measures, names: &columns.names })
 }
 
 /// The same memory, for texts of another lifetime: collecting an emptied vector in place keeps it.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use muster_jobs::{Failure, Handler, Jobs, Priority, Run};
 use muster_profile_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
@@ -71,6 +72,7 @@ impl Handler for ImportHandler {
             folder: ImportFolder::of(&self.settings.folder, &run.job.id)
                 .ok_or_else(|| Failure::new("bad_payload", "the job's id names no import"))?,
             payload,
+            began: run.job.created_at,
             run: run.clone(),
             only: None,
         };
@@ -90,6 +92,8 @@ pub(super) struct Import {
     pub folder: ImportFolder,
     pub payload: ImportPayload,
     pub run: Run,
+    /// When the file came.
+    pub began: DateTime<Utc>,
     /// The only app whose rows are wanted, where not all are.
     pub only: Option<String>,
 }
@@ -153,7 +157,8 @@ impl Import {
         }
         let runtime = tokio::runtime::Handle::current();
         for app in &staged.aside {
-            aside::keep(&self.settings, app, &self.run.job.id, &self.payload, &self.folder.body())
+            let (id, body) = (&self.run.job.id, self.folder.body());
+            aside::keep(&self.settings, app, id, self.began, &self.payload, &body)
                 .map_err(Failure::internal)?;
             // It may have been enabled while the rows were read, or those before it taken in: then whoever
             // did so did not see this one.
@@ -184,7 +189,7 @@ impl Import {
             self.run.progress(READING * consumed.load(Ordering::Relaxed) as f64 / bytes as f64);
             self.run.stopped()
         };
-        let catalogues = Catalogues::new(&self.store, &self.settings);
+        let catalogues = Catalogues::new(&self.store, &self.settings, self.began);
         let unwanted = |app: &str| !self.wants(app) || !catalogues.builds(app);
         let staging = Staging::new(&self.store, &spill, self.settings.memory, report);
         // What is newer than files that are not taken in yet would be overwritten by them: it waits behind.
@@ -194,6 +199,7 @@ impl Import {
             allowed: &|app| payload.apps.as_ref().is_none_or(|apps| apps.contains(app)),
             takes_label: &|app, label| catalogues.takes_label(app, label),
             zone_of: &|app| catalogues.zone_of(app),
+            last_day: &|app| catalogues.last_day(app),
             stopped: &stopped,
             consumed: &consumed,
             scratch: &spill,

@@ -154,6 +154,7 @@ impl TakeIn {
             settings: self.settings.clone(),
             folder: self.folder.clone(),
             payload: aside.payload.clone(),
+            began: aside.began.unwrap_or(self.run.job.created_at),
             run: self.run.clone(),
             only: Some(app.to_owned()),
         };

@@ -19,6 +19,11 @@ fn kinds() -> Vec<(Vec<u8>, &'static str, &'static str)> {
         text("20260230,shop,1,gender,u,1,male,", "ds", day),
         text("2026-11-01,shop,1,gender,u,1,male,", "ds", day),
         text(",shop,1,gender,u,1,male,", "ds", "empty"),
+        text(
+            "99991231,early,1,gender,u,1,male,",
+            "ds",
+            "too far ahead: the last day that the app takes is 20261103",
+        ),
         text("20261101,,1,gender,u,1,male,", "app_id", "empty"),
         text("20261101,forbidden,1,gender,u,1,male,", "app_id", "not an app that this import may write to"),
         text(
@@ -123,11 +128,21 @@ fn behaviour_rows_are_checked_too() {
     check("20261101,shop,u,visit,-1,,", "pv", "negative");
     check("20261101,shop,u,visit,9223372036854775808,,", "pv", range);
     check("20261101,shop,u,visit,,,", "pv", "empty");
+    let ahead = "too far ahead: the last day that the app takes is 20261103";
+    check("20261104,early,u,visit,1,,", "ds", ahead);
     check("20261101,shop,u,,1,,", "event", "empty");
     check("20261101,shop,u,visit,1,/a,1e3", "m_amount", "not an integer");
     check("20261101,shop,u,visit,1,/a,9223372036854775808", "m_amount", range);
     let long = format!("20261101,shop,u,visit,1,{},", "x".repeat(4097));
     check(&long, "page", "4097 bytes long, at most 4096 are accepted");
+}
+
+#[test]
+fn a_day_that_is_too_far_ahead_is_that_of_its_own_app() {
+    let rows = "20261103,early,u,visit,1\n20261104,shop,u,visit,1\n20261104,early,u,visit,1\n20261104,shop,u,visit,1\n";
+    let read = read(Kind::Behavior, Format::Csv, format!("ds,app_id,user_id,event,pv\n{rows}").as_bytes());
+    let reason = "too far ahead: the last day that the app takes is 20261103";
+    assert_eq!(read.unwrap().bad(), [(4, "ds", reason)]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use muster_days::Tz;
+use muster_days::{Ds, Tz};
 use muster_ingest::formats::{
     Counts, Format, Intake, Kind, ReadError, Source, read_behavior, read_events, read_labels,
 };
@@ -73,7 +73,8 @@ impl Collected {
     }
 }
 
-/// Reads a file; apps other than `forbidden` are allowed, `strict` takes one label, `la` counts its days in Los Angeles.
+/// Reads a file; apps other than `forbidden` are allowed, `strict` takes one label, `la` counts its days in Los Angeles,
+/// `early` takes none after 20261103.
 pub fn read_file(kind: Kind, format: Format, path: &Path) -> Result<Collected, ReadError> {
     let consumed = AtomicU64::new(0);
     let scratch = tempfile::tempdir().unwrap();
@@ -81,6 +82,7 @@ pub fn read_file(kind: Kind, format: Format, path: &Path) -> Result<Collected, R
         allowed: &|app| app != "forbidden",
         takes_label: &|app, label| app != "strict" || label == 10001,
         zone_of: &|app| if app == "la" { Tz::America__Los_Angeles } else { Tz::UTC },
+        last_day: &|app| (app == "early").then(|| Ds::from_number(20261103).unwrap()),
         stopped: &|| false,
         consumed: &consumed,
         scratch: scratch.path(),
@@ -132,6 +134,7 @@ fn a_reader_stops_when_told() {
         allowed: &|_| true,
         takes_label: &|_, _| true,
         zone_of: &|_| Tz::UTC,
+        last_day: &|_| None,
         stopped: &|| asked.fetch_add(1, Ordering::Relaxed) == 6,
         consumed: &consumed,
         scratch: Path::new("."),

@@ -91,6 +91,7 @@ fn a_declared_gzip_has_to_be_one() {
         allowed: &|_| true,
         takes_label: &|_, _| true,
         zone_of: &|_| Tz::UTC,
+        last_day: &|_| None,
         stopped: &|| false,
         consumed: &consumed,
         scratch: Path::new("."),

@@ -103,6 +103,8 @@ fn a_bad_event_is_refused_by_itself() {
     let seconds = "looks like seconds since 1970: write milliseconds, or RFC 3339 with an offset";
     refused(&with("time", "1772964000"), "time", seconds);
     refused(&with("time", "null"), "time", "empty");
+    let ahead = "too far ahead: the last day that the app takes is 20261103";
+    refused(&with("time", "\"2026-11-04T00:00:00Z\"").replace("shop", "early"), "time", ahead);
     refused(&with("app_id", "\"forbidden\""), "app_id", "not an app that this import may write to");
     refused(&with("event", "\"\""), "event", "empty");
     refused(r#"{"app_id":"shop"}"#, "time", "empty");

@@ -38,7 +38,7 @@ impl Place {
     fn keep(&self, import: &str, tag: &str) {
         let body = self.settings.folder.join("body");
         fs::write(&body, rows(tag)).unwrap();
-        aside::keep(&self.settings, "shop", import, &payload(), &body).unwrap();
+        aside::keep(&self.settings, "shop", import, chrono::Utc::now(), &payload(), &body).unwrap();
         fs::remove_file(body).unwrap();
     }
 
@@ -233,7 +233,8 @@ async fn of_one_app_one_job_takes_in_files_and_one_that_cannot_be_taken_in_holds
     place.keep("job_2", "blue");
     let body = place.settings.folder.join("body");
     fs::write(&body, "no,columns,of,labels\n").unwrap();
-    aside::keep(&place.settings, "shop", "job_1", &payload(), &body).unwrap();
+    let now = chrono::Utc::now();
+    aside::keep(&place.settings, "shop", "job_1", now, &payload(), &body).unwrap();
     let other = aside::lock(&place.settings, "shop").unwrap().unwrap();
     let settings = place.settings.clone();
     let held = std::thread::spawn(move || {
