@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use muster_days::Tz;
 use muster_http::identity::Secret;
+use muster_http::is_padded;
 use muster_ingest::rejects::RejectLimit;
 use muster_ingest::retention::Retention;
 use muster_jobs::QueueAt;
@@ -174,6 +175,10 @@ impl Config {
         if recent_days == 0 || dimension_values == 0 || concurrency == 0 {
             bail!("metrics.recent_days, metrics.dimension_values and metrics.concurrency are at least 1");
         }
+        let mut apps = self.gateway.app_quotas.keys().chain(self.ingest.time_zones.keys());
+        if let Some(app) = apps.find(|app| is_padded(app)) {
+            bail!("`{app}` is no id of an app: it begins or ends with white space");
+        }
         self.ingest_settings().map(drop)
     }
 
@@ -292,6 +297,9 @@ mod tests {
             "lisen = '127.0.0.1:9'",
             "[ingest]\nreject_limit = 2.0",
             "[ingest]\ntime_zone = 'Mars/Base'",
+            "[ingest]\ndays_ahead = -1",
+            "[ingest.time_zones]\n'shop ' = 'Asia/Shanghai'",
+            "[gateway.app_quotas.' shop']\nread = { per_second = 1, burst = 2 }",
             "[jobs]\nlease_seconds = 0",
             "[ingest]\nbasics_when_disabled = 'yes'",
             "[lifecycle]\nlabel_days = -1",

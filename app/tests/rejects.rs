@@ -173,3 +173,49 @@ async fn an_app_that_lost_its_manifest_is_not_tidied_away() {
     std::fs::rename(dir.path().join("kept"), folder.join("manifest")).unwrap();
     assert_eq!(client.wait(&id).await["state"], "done", "with the manifest back, the import goes through");
 }
+
+/// MariaDB takes `shop` and `shop ` for one name in its tables.
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_differ_by_white_space_at_their_ends_are_no_two_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&dir.path().join("data")).await;
+    let client = server.client();
+    let rows = "ds,app_id,user_id,event,pv\n20261101,shop,u1,visit,1\n20261101,shop ,u2,visit,1\n20261101,shop,u3,visit ,1\n";
+    let job = client.import_csv("kind=behavior&reject_limit=1", rows).await;
+    assert_eq!((&job["state"], &job["result"]["rows_rejected"]), (&json!("done"), &json!(2)), "{job}");
+    assert_eq!(reported(&client, &job["result"]["rejects_url"]).await, [3, 4]);
+    let dimension = "ds,app_id,user_id,event,pv,page \n20261101,shop,u1,visit,1,/x\n";
+    let job = client.import_csv("kind=behavior", dimension).await;
+    assert_eq!(job["error"]["code"], "invalid_column", "{job}");
+
+    let put = async |path: &str, body: Value| {
+        support::json(client.request(reqwest::Method::PUT, path).json(&body).send().await.unwrap()).await
+    };
+    let (status, changed) = put("/v1/apps/shop/settings", json!({"event_days": 400})).await;
+    assert_eq!(status, 200, "{changed}");
+    let refused = async |path: &str, status: u16, code: &str| {
+        let (answered, problem) = client.get(path).await;
+        assert_eq!((answered.as_u16(), problem["code"].as_str()), (status, Some(code)), "{path}: {problem}");
+    };
+    refused("/v1/apps/shop%20/settings", 400, "invalid_app").await;
+    refused("/v1/apps/%20shop/segments", 400, "invalid_app").await;
+    refused("/v1/apps/shop%20/quotas", 400, "invalid_app").await;
+    refused("/v1/jobs?app=shop%20", 400, "invalid_app").await;
+    for (path, body) in [
+        ("/v1/apps/shop%20/settings", json!({"event_days": 1})),
+        ("/v1/apps/shop%20/quotas", json!({"read": {"per_second": 1, "burst": 1}})),
+    ] {
+        let (status, problem) = put(path, body).await;
+        assert_eq!((status.as_u16(), &problem["code"]), (400, &json!("invalid_app")), "{path}: {problem}");
+    }
+    let (status, problem) = put("/v1/apps/shop/events/visit%20", json!({"trade": true})).await;
+    assert_eq!((status.as_u16(), &problem["errors"][0]["code"]), (422, &json!("invalid_name")), "{problem}");
+    let key = json!({"name": "n", "apps": ["shop "], "roles": ["read"]});
+    let (status, problem) = client.post("/v1/keys", &key).await;
+    assert!(status.is_client_error() && problem.to_string().contains("white space"), "{problem}");
+    let import = client.request(reqwest::Method::POST, "/v1/imports?kind=behavior&app=shop%20").body("x");
+    let (status, problem) = support::json(import.send().await.unwrap()).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (400, &json!("invalid_app")), "{problem}");
+    assert_eq!(client.get("/v1/apps/shop/settings").await.1["event_days"], 400);
+    assert_eq!(client.get("/v1/apps/shop").await.1["users"], 1);
+}

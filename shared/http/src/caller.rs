@@ -9,6 +9,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
+use crate::app_id::check_app_id;
 use crate::problem::{Kind, Problem};
 
 /// What a key allows inside its apps. `Admin` includes all the others.
@@ -124,9 +125,10 @@ impl Caller {
         Err(Problem::new(Kind::Forbidden, "forbidden_role", detail).with("role", role.name()))
     }
 
-    /// 404 `app_not_found` for an app the caller does not have, as for one that does not exist; then
-    /// 403 `forbidden_role` for a role it lacks.
+    /// 400 `invalid_app` for what is no id of an app; 404 `app_not_found` for an app the caller does not
+    /// have, as for one that does not exist; then 403 `forbidden_role` for a role it lacks.
     pub fn require(&self, app: &str, role: Role) -> Result<(), Problem> {
+        check_app_id(app)?;
         if !self.may(app) {
             return Err(Problem::app_not_found(app));
         }
@@ -180,6 +182,7 @@ mod tests {
         let reader = caller(&[Role::Read], only("one"));
         assert_eq!(reader.require("two", Role::Read).unwrap_err().code, "app_not_found");
         assert_eq!(reader.require("one", Role::Segment).unwrap_err().code, "forbidden_role");
+        assert_eq!(Caller::local().require("one ", Role::Read).unwrap_err().code, "invalid_app");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage};
 use bytes::Bytes;
-use muster_http::{Caller, Kind, Problem, RequestId};
+use muster_http::{Caller, Kind, Problem, RequestId, check_app_id, is_padded};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::sync::OwnedSemaphorePermit;
@@ -76,7 +76,9 @@ async fn admit(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<Answer, Problem> {
-    // First of all: an app that the caller does not have must look like one that does not exist.
+    // Tables may take it for another app, whatever is done with it.
+    call.app.as_deref().map_or(Ok(()), check_app_id)?;
+    // Before anything else of the app: one that the caller does not have must look like one that does not exist.
     if let Some(app) = call.app.as_deref().filter(|app| !call.caller.may(app)) {
         return Err(Problem::app_not_found(app));
     }
@@ -215,7 +217,7 @@ pub fn app_of(path: &str) -> Option<String> {
 /// Counts what an app took. One that is not there takes nothing: its name may be anything.
 fn count(gate: &Gate, call: &Call, answered: &Answer) {
     let (Some(app), status) = (&call.app, answered.status()) else { return };
-    if status != StatusCode::NOT_FOUND {
+    if status != StatusCode::NOT_FOUND && !is_padded(app) {
         let refused = status == StatusCode::TOO_MANY_REQUESTS;
         gate.usage.count(app, call.class.kind(), call.units.get(), refused, clock::now_ms());
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use muster_http::{Apps, Page, Role};
+use muster_http::{Apps, Page, Role, is_padded};
 use muster_sql::Db;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -133,6 +133,9 @@ fn check(new: &NewKey) -> Result<(), GatewayError> {
         Apps::Some(apps) if apps.iter().any(|app| app.len() > APP_LIMIT) => {
             refused(format!("An app id has at most {APP_LIMIT} bytes."))
         }
+        Apps::Some(apps) if apps.iter().any(|app| is_padded(app)) => {
+            refused("An app id in the list begins or ends with white space.".into())
+        }
         _ => Ok(()),
     }
 }
@@ -175,6 +178,7 @@ mod tests {
             new("", &["a"], &[Role::Read]),
             new("n", &[], &[Role::Read]),
             new("n", &["*"], &[Role::Read]),
+            new("n", &["a", "b "], &[Role::Read]),
             new("n", &["a"], &[]),
             new(&"n".repeat(101), &["a"], &[Role::Read]),
         ] {

@@ -1,7 +1,7 @@
 //! Jobs: what became of work that was answered with 202.
 
 use actix_web::web::{Data, Json, Path, Query};
-use muster_http::{Caller, Kind, Page, PageQuery, Problem, Role};
+use muster_http::{Caller, Kind, Page, PageQuery, Problem, Role, check_app_id};
 use muster_jobs::{Cancel, Filter, Job, Jobs, State};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -34,6 +34,7 @@ pub async fn list(
     page: Query<PageQuery>,
 ) -> Result<Json<Page<Job>>, Problem> {
     let JobQuery { app, kind, state } = query.into_inner();
+    app.as_deref().map_or(Ok(()), check_app_id)?;
     if let Some(app) = app.as_deref().filter(|app| !caller.may(app)) {
         return Err(Problem::app_not_found(app));
     }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::num::IntErrorKind;
 
 use muster_days::Ds;
+use muster_http::is_padded;
 
 use super::Intake;
 use crate::rows::{MAX_COLUMN_NAME, MAX_ID, MAX_NAME, MAX_VALUE};
@@ -51,7 +52,7 @@ impl<'a> Checks<'a> {
         if self.last_app == text && !text.is_empty() {
             return Ok(());
         }
-        short_text(text, MAX_ID)?;
+        key(text, MAX_ID)?;
         if !(self.allowed)(text) {
             return Err(Cow::Borrowed("not an app that this import may write to"));
         }
@@ -95,14 +96,19 @@ pub(super) fn user(text: &str) -> Result<(), Reason> {
     short_text(text, MAX_ID)
 }
 
-/// The name of a label, tag or event.
+/// The name of a label or tag, which have ids for keys.
 pub(super) fn name(text: &str) -> Result<(), Reason> {
     short_text(text, MAX_NAME)
 }
 
+/// The name of an event.
+pub(super) fn event(text: &str) -> Result<(), Reason> {
+    key(text, MAX_NAME)
+}
+
 /// The name of a dimension or measure.
 pub(super) fn column_name(text: &str) -> Result<(), Reason> {
-    short_text(text, MAX_COLUMN_NAME)
+    key(text, MAX_COLUMN_NAME)
 }
 
 /// The value of a dimension; any text, control characters too.
@@ -132,6 +138,12 @@ pub(super) fn optional_integer(text: &str) -> Result<Option<i64>, Reason> {
 /// A number of views.
 pub(super) fn pv(text: &str) -> Result<u64, Reason> {
     u64::try_from(integer(text)?).map_err(|_| Cow::Borrowed("negative"))
+}
+
+/// A text that is a key in tables.
+fn key(text: &str, longest: usize) -> Result<(), Reason> {
+    short_text(text, longest)?;
+    if is_padded(text) { Err(Cow::Borrowed("begins or ends with white space")) } else { Ok(()) }
 }
 
 fn short_text(text: &str, longest: usize) -> Result<(), Reason> {
@@ -190,6 +202,12 @@ mod tests {
             assert!(name(bad).is_err(), "{bad:?}");
         }
         assert!(name("性别 – ♀").is_ok());
+        for padded in [" visit", "visit ", "visit\u{3000}"] {
+            let reason = Err(Cow::Borrowed("begins or ends with white space"));
+            assert_eq!((event(padded), column_name(padded)), (reason.clone(), reason), "{padded:?}");
+            assert!(name(padded).is_ok() && user(padded).is_ok() && value(padded).is_ok());
+        }
+        assert!(event("first visit").is_ok());
         assert!(value("two\nlines").is_ok());
     }
 }

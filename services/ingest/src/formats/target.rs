@@ -204,7 +204,7 @@ fn behavior_row<'a, 'r: 'a>(
     checks.app(app).map_err(at("app_id", app))?;
     checks.ahead(day).map_err(at("ds", ds))?;
     checks::user(user).map_err(at("user_id", user))?;
-    checks::name(event).map_err(at("event", event))?;
+    checks::event(event).map_err(at("event", event))?;
     let pv = checks::pv(pv).map_err(at("pv", pv))?;
     for (index, &column) in columns.dimensions.iter().enumerate() {
         let value = record.cell(column);

@@ -76,6 +76,7 @@ fn permitted(caller: &Caller, app: Option<&str>) -> Result<Option<BTreeSet<Strin
             let detail = format!("An app id has 1 to {APP_BYTES} bytes.");
             return Err(Problem::new(Status::BadRequest, "invalid_parameter", detail));
         }
+        // Refuses what is no id of an app, too.
         caller.require(app, Role::Import)?;
         return Ok(Some(BTreeSet::from([app.to_owned()])));
     }

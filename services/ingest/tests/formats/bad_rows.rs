@@ -25,6 +25,7 @@ fn kinds() -> Vec<(Vec<u8>, &'static str, &'static str)> {
             "too far ahead: the last day that the app takes is 20261103",
         ),
         text("20261101,,1,gender,u,1,male,", "app_id", "empty"),
+        text("20261101,shop ,1,gender,u,1,male,", "app_id", "begins or ends with white space"),
         text("20261101,forbidden,1,gender,u,1,male,", "app_id", "not an app that this import may write to"),
         text(
             &format!("20261101,{},1,gender,u,1,male,", long(129)),
@@ -131,6 +132,7 @@ fn behaviour_rows_are_checked_too() {
     let ahead = "too far ahead: the last day that the app takes is 20261103";
     check("20261104,early,u,visit,1,,", "ds", ahead);
     check("20261101,shop,u,,1,,", "event", "empty");
+    check("20261101,shop,u,visit ,1,,", "event", "begins or ends with white space");
     check("20261101,shop,u,visit,1,/a,1e3", "m_amount", "not an integer");
     check("20261101,shop,u,visit,1,/a,9223372036854775808", "m_amount", range);
     let long = format!("20261101,shop,u,visit,1,{},", "x".repeat(4097));

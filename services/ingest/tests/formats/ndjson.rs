@@ -107,6 +107,10 @@ fn a_bad_event_is_refused_by_itself() {
     refused(&with("time", "\"2026-11-04T00:00:00Z\"").replace("shop", "early"), "time", ahead);
     refused(&with("app_id", "\"forbidden\""), "app_id", "not an app that this import may write to");
     refused(&with("event", "\"\""), "event", "empty");
+    let padded = "begins or ends with white space";
+    refused(&with("app_id", "\"shop \""), "app_id", padded);
+    let page = r#"{"time":0,"app_id":"shop","user_id":"u","event":"e","properties":{"page ":"x"}}"#;
+    refused(page, "properties.page ", padded);
     refused(r#"{"app_id":"shop"}"#, "time", "empty");
     refused(r#"{"time":0,"user_id":"u","event":"e"}"#, "app_id", "empty");
     refused(r#"{"time":0,"app_id":"shop","user_id":"u","event":"e","x":1}"#, "x", "not a field of an event");

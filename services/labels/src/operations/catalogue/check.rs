@@ -3,7 +3,7 @@
 use muster_catalogue::{AppCatalogue, AppSettings, BaseCrowdCard, DisplayNames, Entry, Kind};
 use muster_days::Tz;
 use muster_evaluator::SnapshotCatalogue;
-use muster_http::FieldError;
+use muster_http::{FieldError, is_padded};
 use muster_profile_store::Snapshot;
 use muster_rules::crowds::PREDEFINED;
 use muster_rules::{Caps, Problem, codes};
@@ -87,6 +87,10 @@ fn check_name(entry: &Entry, at: &str, faults: &mut Faults) {
         }
         Kind::Event if name.is_empty() || name.len() > LONGEST_NAME => {
             faults.add(at, "invalid_name", format!("the name of an event has 1 to {LONGEST_NAME} bytes"));
+        }
+        Kind::Event if is_padded(name) => {
+            let detail = "the name of an event neither begins nor ends with white space";
+            faults.add(at, "invalid_name", detail.to_owned());
         }
         _ => {}
     }
