@@ -1,5 +1,6 @@
 //! The catalogue's routes over a real store.
 
+mod followed;
 mod managed;
 mod openapi;
 mod paging;

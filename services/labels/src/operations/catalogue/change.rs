@@ -71,10 +71,14 @@ pub async fn change(
         let old = store::document(&labels.db, app, version).await?;
         let mut next = AppCatalogue { version: version + 1, ..old.clone() };
         let mut entries = edit(&old)?;
-        check(labels, app, &mut next, &mut entries, &place).await?;
         let touched: BTreeSet<Kind> = entries.iter().map(|entry| entry.kind).collect();
         let before = old.entries();
-        entries.retain(|entry| before.get(&(entry.kind, entry.name.clone())) != entry.body.as_ref());
+        let differs =
+            |entry: &Entry| before.get(&(entry.kind, entry.name.clone())) != entry.body.as_ref();
+        // What stays as it is need not be good by what is known today: a cohort that it names may be gone.
+        entries.retain(differs);
+        check(labels, app, &mut next, &mut entries, &place).await?;
+        entries.retain(differs);
         let name = |entry: &Entry| EntryName { kind: entry.kind, name: entry.name.clone() };
         let changed = entries.iter().map(name).collect();
         if author.dry_run {
