@@ -46,7 +46,7 @@ pub fn service(labels: Labels) -> Service {
 }
 
 /// Shows the other services what was kept but not shown to them, because a process ended in between or the
-/// storage was away. To be called now and then.
+/// storage was away, and has done what follows. To be called at the start.
 pub async fn show_pending(labels: &Labels) -> Result<(), Error> {
     operations::catalogue::show_pending(labels).await
 }

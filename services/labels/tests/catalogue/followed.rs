@@ -38,3 +38,37 @@ async fn what_stays_as_it_is_is_not_checked_again() {
     shop.send(post(back, json!({"version": 0}))).await;
     assert_eq!(shop.fails(post(back, json!({"version": 1}))).await.1, "invalid_catalogue");
 }
+
+/// A process that ends before it has asked for what follows, be it before or after it has shown the change.
+#[actix_web::test]
+async fn what_follows_a_change_is_done_whoever_ends_before_it() {
+    let shop = Shop::open();
+    shop.send(put(GENDER, json!({"owner": "a"}))).await;
+    let shown = std::fs::read(shop.file("shop/catalogue")).unwrap();
+    let everyone = json!({"rule": {"where": {"all": []}}});
+    shop.send(put("/v1/apps/shop/base-crowds/everyone", everyone)).await;
+    let labels = shop.labels().await;
+    // As if the job had never been made; and how many there were.
+    let lose = async || {
+        let jobs = labels.jobs.list(&Filter::default(), None, 100).await.unwrap().items;
+        let waiting: Vec<_> = jobs.iter().filter(|job| !job.state.is_final()).collect();
+        for job in &waiting {
+            assert_eq!((job.kind.as_str(), job.app_id.as_deref()), ("metrics", Some("shop")));
+            labels.jobs.cancel(&job.id).await.unwrap();
+        }
+        waiting.len()
+    };
+    assert_eq!(lose().await, 1);
+    muster_labels::show_pending(&labels).await.unwrap();
+    assert_eq!(lose().await, 1, "it was shown, and nothing had followed");
+
+    std::fs::write(shop.file("shop/catalogue"), &shown).unwrap();
+    shop.ok("/v1/apps/shop/catalogue").await;
+    assert_eq!(lose().await, 1, "whoever shows it later has done what follows");
+    shop.ok("/v1/apps/shop/catalogue").await;
+    assert_eq!(lose().await, 0, "a look at what is shown asks for nothing");
+
+    std::fs::write(shop.file("shop/catalogue"), &shown).unwrap();
+    muster_labels::show_pending(&labels).await.unwrap();
+    assert_eq!(lose().await, 1);
+}

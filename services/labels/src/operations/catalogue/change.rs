@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use muster_catalogue::{AppCatalogue, Entry, Kind};
 use muster_jobs::{NewJob, Priority};
+use muster_profile_store::Store;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -15,6 +16,8 @@ use crate::store::{self, ChangeRow};
 
 /// Somebody is bound to win a race for a version within this many rounds.
 const ROUNDS: usize = 10;
+/// Who owns the jobs that nobody's request has asked for.
+const LOCAL: &str = "local";
 /// Letters of what a change says about itself.
 const WHAT: usize = 1000;
 
@@ -48,8 +51,9 @@ pub struct EntryName {
 pub async fn current(labels: &Labels, app: &str) -> Result<AppCatalogue> {
     let version = store::newest(&labels.db, app).await?;
     let document = store::document(&labels.db, app, version).await?;
-    if version > 0 {
-        show(labels, app, document.clone()).await?;
+    // Whoever kept it did not come to show it, and what follows it neither.
+    if version > 0 && show(labels, app, document.clone()).await? {
+        follow_up(labels, app, LOCAL, &all_kinds(labels)).await?;
     }
     Ok(document)
 }
@@ -71,10 +75,9 @@ pub async fn change(
         let old = store::document(&labels.db, app, version).await?;
         let mut next = AppCatalogue { version: version + 1, ..old.clone() };
         let mut entries = edit(&old)?;
-        let touched: BTreeSet<Kind> = entries.iter().map(|entry| entry.kind).collect();
+        let mut touched: BTreeSet<Kind> = entries.iter().map(|entry| entry.kind).collect();
         let before = old.entries();
-        let differs =
-            |entry: &Entry| before.get(&(entry.kind, entry.name.clone())) != entry.body.as_ref();
+        let differs = |entry: &Entry| before.get(&(entry.kind, entry.name.clone())) != entry.body.as_ref();
         // What stays as it is need not be good by what is known today: a cohort that it names may be gone.
         entries.retain(differs);
         check(labels, app, &mut next, &mut entries, &place).await?;
@@ -86,7 +89,9 @@ pub async fn change(
         }
         if entries.is_empty() {
             // Perhaps it is asked for again because it was kept, and no more came of it.
-            show(labels, app, old).await?;
+            if show(labels, app, old).await? {
+                touched = all_kinds(labels);
+            }
             follow_up(labels, app, &author.id, &touched).await?;
             return Ok(Changed { version, dry_run: false, changed });
         }
@@ -121,10 +126,15 @@ fn describe(entries: &[Entry]) -> String {
     text
 }
 
-/// Shows a document to the other services, unless they see a newer one.
-async fn show(labels: &Labels, app: &str, document: AppCatalogue) -> Result<()> {
+/// Shows a document to the other services, unless they see it or a newer one: then this is false.
+async fn show(labels: &Labels, app: &str, document: AppCatalogue) -> Result<bool> {
     let app = app.to_owned();
-    labels.blocking(move |store| Ok(store.show_catalogue(&app, &document)?)).await
+    let show = move |store: &Store| {
+        let behind = store.catalogue(&app)?.version < document.version;
+        store.show_catalogue(&app, &document)?;
+        Ok(behind)
+    };
+    labels.blocking(show).await
 }
 
 /// Has done what entries of these kinds ask for.
@@ -145,7 +155,14 @@ async fn follow_up(labels: &Labels, app: &str, owner: &str, touched: &BTreeSet<K
     Ok(())
 }
 
-/// Shows what was kept but not shown, because the process ended in between or the storage was away.
+/// Every kind of entry that something follows.
+fn all_kinds(labels: &Labels) -> BTreeSet<Kind> {
+    labels.follow_up.iter().map(|(kind, _)| *kind).collect()
+}
+
+/// Shows what was kept but not shown, because a process ended in between or the storage was away. Nobody
+/// knows whether one ended between showing and what follows: so that is done for every app. A job that finds
+/// nothing new is soon done.
 pub async fn show_pending(labels: &Labels) -> Result<()> {
     for (app, version) in store::apps(&labels.db).await? {
         let known = app.clone();
@@ -153,6 +170,7 @@ pub async fn show_pending(labels: &Labels) -> Result<()> {
         if shown < version {
             current(labels, &app).await?;
         }
+        follow_up(labels, &app, LOCAL, &all_kinds(labels)).await?;
     }
     Ok(())
 }
