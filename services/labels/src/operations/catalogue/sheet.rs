@@ -32,12 +32,12 @@ pub fn read(text: &[u8], now: &AppCatalogue) -> Result<Map<String, Value>> {
     check_headers(&headers)?;
     let mut cards: BTreeMap<i64, LabelCard> = BTreeMap::new();
     let mut faults = Vec::new();
-    for (n, record) in reader.records().enumerate() {
-        // The header is line 1.
-        let line = n + 2;
-        let record = record.map_err(|error| Error::sheet(line, "", error))?;
+    for record in reader.records() {
+        let record = record
+            .map_err(|error| Error::sheet(error.position().map_or(1, |at| line_of(text, at)), "", error))?;
         let fields = headers.iter().zip(&record).filter(|(_, value)| !value.is_empty());
         if let Err((column, detail)) = take(&mut cards, now, fields.collect()) {
+            let line = record.position().map_or(1, |at| line_of(text, at));
             let (pointer, code) = (format!("line {line}, {column}"), "invalid_value".to_owned());
             faults.push(FieldError { pointer, code, detail, nearest: None });
         }
@@ -90,6 +90,14 @@ pub fn write(document: &AppCatalogue) -> Result<Vec<u8>> {
         }
     }
     writer.into_inner().map_err(Error::inside)
+}
+
+/// The line, from 1, on which a record begins. Line ends and blank lines before it are the record's own to
+/// the reader.
+fn line_of(text: &[u8], at: &csv::Position) -> usize {
+    let begin = usize::try_from(at.byte()).unwrap_or(text.len()).min(text.len());
+    let blank = text[begin..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    text[..begin + blank].iter().filter(|&&byte| byte == b'\n').count() + 1
 }
 
 fn check_headers(headers: &csv::StringRecord) -> Result<()> {
@@ -160,4 +168,34 @@ fn take(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The place of each fault.
+    fn check(text: &str, places: &[&str]) {
+        match read(text.as_bytes(), &AppCatalogue::default()) {
+            Ok(_) => assert!(places.is_empty(), "{text}"),
+            Err(Error::Refused(faults)) => {
+                assert_eq!(
+                    faults.iter().map(|fault| &fault.pointer[..]).collect::<Vec<_>>(),
+                    places,
+                    "{text}"
+                );
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn lines_are_those_of_the_file() {
+        check("label_id,retired\n1,true\n", &[]);
+        check("label_id,retired\n1,maybe\n2,true\nx,\n", &["line 2, retired", "line 4, label_id"]);
+        check("label_id,description\n1,\"a\nb\n\"\nx,\n", &["line 5, label_id"]);
+        check("label_id,description\r\n1,\"a\r\nb\"\r\nx,\r\ny,", &["line 4, label_id", "line 5, label_id"]);
+        check("label_id,retired\n\n\r\n1,maybe\n", &["line 4, retired"]);
+        check("label_id,description\n1,\"a\nb\"\n2\n", &["line 4"]);
+    }
 }
