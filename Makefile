@@ -1,7 +1,7 @@
 # One front door. `make test` is everything CI runs; the servers and tools it needs beyond the Rust
 # toolchain it installs itself (deploy/servers.sh, app/tests/tools.sh).
 
-.PHONY: test lint unit split servers deployment demo bench engine neighbours fuzz builds tiers calibration
+.PHONY: test lint unit split servers deployment demo bench engine neighbours fuzz builds tiers insights calibration
 
 test: lint deployment unit split
 
@@ -46,6 +46,11 @@ neighbours:
 tiers:
 	cargo build --release --locked -p muster
 	cargo run --release --locked -p muster-load-tests --bin tiers -- $(ARGS)
+
+# The profile of a day: counted in one pass, written, and read.
+insights:
+	cargo build --release --locked -p muster
+	cargo run --release --locked -p muster-load-tests --bin insights -- $(ARGS)
 
 # How often the intervals of sampled estimates hold the exact count.
 calibration:

@@ -37,14 +37,18 @@ impl Target {
     pub async fn import(&self, app: &str, users: u32) -> anyhow::Result<()> {
         let request = self.request(reqwest::Method::POST, "/v1/imports?kind=labels");
         let sent = request.header("content-type", "text/csv").body(labels(app, users)).send().await?;
-        let job: Value = sent.error_for_status()?.json().await?;
+        self.follow(&sent.error_for_status()?.json().await?).await
+    }
+
+    /// Waits until a job is done.
+    pub async fn follow(&self, job: &Value) -> anyhow::Result<()> {
         let path = format!("/v1/jobs/{}", job["id"].as_str().context("a job has an id")?);
         loop {
             let job: Value = self.request(reqwest::Method::GET, &path).send().await?.json().await?;
             match job["state"].as_str() {
                 Some("queued" | "running") => tokio::time::sleep(POLL_EVERY).await,
                 Some("done") => return Ok(()),
-                _ => bail!("the import of {app} ended otherwise: {job}"),
+                _ => bail!("a job ended otherwise: {job}"),
             }
         }
     }

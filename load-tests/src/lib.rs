@@ -5,6 +5,7 @@ pub mod apps;
 pub mod builds;
 pub mod damage;
 pub mod engine;
+pub mod insights;
 pub mod stream;
 pub mod tiers;
 pub mod times;

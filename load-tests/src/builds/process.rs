@@ -1,10 +1,10 @@
-//! What this process has used, as Linux tells it.
+//! What a process has used, as Linux tells it.
 
 use std::fs;
 
 use anyhow::Context;
 
-/// Begins the peak of memory anew with what the process has now.
+/// Begins the peak of this process's memory anew with what it has now.
 pub fn reset_peak() -> anyhow::Result<()> {
     Ok(fs::write("/proc/self/clear_refs", "5")?)
 }
@@ -17,9 +17,14 @@ pub fn peak() -> anyhow::Result<u64> {
     Ok(kilobytes.trim().parse::<u64>()? * 1024)
 }
 
-/// Seconds of processor time of all its threads, the system's part included.
+/// Seconds of processor time of all threads of this process, the system's part included.
 pub fn processor_seconds() -> anyhow::Result<f64> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
+    processor_seconds_of(std::process::id())
+}
+
+/// The same of any process.
+pub fn processor_seconds_of(process: u32) -> anyhow::Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
     // Fields are counted behind the name, which may hold anything.
     let (_, fields) = stat.rsplit_once(')').context("no name in stat")?;
     let ticks = fields.split_ascii_whitespace().skip(11).take(2).map(str::parse::<u64>);

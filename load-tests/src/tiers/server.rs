@@ -2,7 +2,7 @@
 //! filled before it starts.
 
 use std::fs::{self, File};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
@@ -37,6 +37,7 @@ pub fn fill(data: &Path, users: u32) -> anyhow::Result<()> {
 /// A server of our own; stopped when dropped.
 pub struct Server {
     process: Child,
+    pub address: SocketAddr,
     pub target: Target,
 }
 
@@ -45,7 +46,7 @@ impl Server {
     pub async fn start(program: &Path, data: &Path) -> anyhow::Result<Server> {
         let config = data.join("tiers.toml");
         fs::write(&config, CONFIG)?;
-        let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let log = data.join("server.log");
         let process = Command::new(program)
             .arg("serve")
@@ -53,15 +54,20 @@ impl Server {
             .arg(data)
             .arg("--config")
             .arg(&config)
-            .args(["--listen", &listen.to_string()])
+            .args(["--listen", &address.to_string()])
             .stdout(File::create(&log)?)
             .stderr(File::options().append(true).open(&log)?)
             .spawn()
             .with_context(|| format!("can't start {}: build it with --release", program.display()))?;
-        let target = Target { http: reqwest::Client::new(), base: format!("http://{listen}"), key: None };
-        let mut server = Server { process, target };
+        let target = Target { http: reqwest::Client::new(), base: format!("http://{address}"), key: None };
+        let mut server = Server { process, address, target };
         server.wait_until_ready().await.with_context(|| fs::read_to_string(&log).unwrap_or_default())?;
         Ok(server)
+    }
+
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     async fn wait_until_ready(&mut self) -> anyhow::Result<()> {

@@ -25,7 +25,10 @@ use muster_sql::Db;
 
 use crate::cache::Answers;
 
+pub use error::Error;
 pub use jobs::METRICS;
+/// How a day of labels is written into the tables. Public for the load tests, which time it.
+pub use store::{LabelRow, replace_labels};
 
 /// What the routes and jobs work with. Clones share everything.
 #[derive(Clone)]
