@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
-use muster_evaluator::{Control, Matrix, MatrixCounts, SnapshotCatalogue};
+use muster_evaluator::{Control, Matrix, MatrixCounts, SnapshotCatalogue, earlier};
 use muster_profile_store::{LabelPart, Snapshot};
 use muster_rules::{Caps, Catalogue, Condition, Rule, Universe};
 
@@ -19,6 +19,8 @@ const EVERYONE: &str = "all";
 pub struct Day {
     snapshot: Arc<Snapshot>,
     crowds: Vec<(String, Universe)>,
+    /// By the number of the crowd: who was there before its window.
+    earlier: Vec<(usize, Universe)>,
     labels: Vec<Arc<LabelPart>>,
 }
 
@@ -44,10 +46,14 @@ impl Day {
         let catalogue = SnapshotCatalogue(&snapshot);
         let names = std::iter::once(EVERYONE.to_owned()).chain(catalogue.crowd_names());
         let crowds = names.map(|name| Ok((name.clone(), universe(name, &catalogue)?)));
-        let crowds = crowds.collect::<anyhow::Result<_>>()?;
+        let crowds: Vec<(String, Universe)> = crowds.collect::<anyhow::Result<_>>()?;
+        let before = crowds.iter().enumerate().filter_map(|(number, (name, _))| {
+            Some((number, earlier(&catalogue, name, day(DAYS - 1))?.users))
+        });
+        let earlier = before.collect();
         let part = |&id| snapshot.label(id, day(DAYS - 1))?.context("a label lacks its day");
         let labels = snapshot.manifest().labels.keys().map(part).collect::<anyhow::Result<_>>()?;
-        Ok(Day { crowds, labels, snapshot })
+        Ok(Day { crowds, earlier, labels, snapshot })
     }
 
     /// Counts both ways, which must come to the same, on pools of so many threads: `runs` times each, after
@@ -58,6 +64,8 @@ impl Day {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
             let (together, one_pass) = pool.install(|| repeat(runs, || self.one_pass()))?;
             let (apart, one_by_one) = pool.install(|| repeat(runs, || self.one_by_one()))?;
+            // Who returns is counted in the one pass alone.
+            let together = MatrixCounts { returning: Vec::new(), ..together };
             ensure!(together == apart, "one pass counts otherwise than one crowd and label at a time");
             timed.push(Timed { threads, one_pass, one_by_one });
             crowds = self.crowds.iter().map(|(name, _)| name.clone()).zip(together.crowds).collect();
@@ -73,7 +81,7 @@ impl Day {
 
     fn one_pass(&self) -> anyhow::Result<MatrixCounts> {
         let universes: Vec<Universe> = self.crowds.iter().map(|(_, universe)| universe.clone()).collect();
-        let matrix = Matrix::new(&universes, self.labels.clone(), self.snapshot.clone())?;
+        let matrix = Matrix::new(&universes, &self.earlier, self.labels.clone(), self.snapshot.clone())?;
         Ok(matrix.counts(&Control::NONE)?)
     }
 
@@ -83,7 +91,7 @@ impl Day {
             let mut of_crowd: Option<MatrixCounts> = None;
             for label in &self.labels {
                 let universe = std::slice::from_ref(universe);
-                let matrix = Matrix::new(universe, vec![label.clone()], self.snapshot.clone())?;
+                let matrix = Matrix::new(universe, &[], vec![label.clone()], self.snapshot.clone())?;
                 let counts = matrix.counts(&Control::NONE)?;
                 match &mut of_crowd {
                     Some(of_crowd) => of_crowd.labels.extend(counts.labels),
@@ -113,6 +121,7 @@ fn add_crowd(all: &mut MatrixCounts, crowd: MatrixCounts) {
     for (all, one) in all.labels.iter_mut().zip(crowd.labels) {
         all.users.extend(one.users);
         all.carrying.extend(one.carrying);
+        all.weights.extend(one.weights);
     }
 }
 

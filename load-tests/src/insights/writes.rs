@@ -48,6 +48,7 @@ pub fn rows(labels: i64) -> Vec<LabelRow> {
         carrying: 9_000_000,
         fingerprint: format!("{label:032x}"),
         cells: (1..=tags(label)).map(|tag| (tag, 1_000_000 / tag as u64)).collect(),
+        weights: Vec::new(),
     };
     (0..labels).flat_map(|label| crowds().map(move |crowd| row(label, crowd))).collect()
 }

@@ -107,9 +107,8 @@ impl Store {
     /// The app's data as published now; None for an app that never had any.
     pub fn snapshot(&self, app: &str) -> Result<Option<Arc<Snapshot>>> {
         let shelf = self.shelf(app);
-        let Some(data) = shelf.stamp(Document::Manifest)? else { return Ok(None) };
-        let stamp = (data, shelf.stamp(Document::Catalogue)?);
-        let cached = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner).get(app).cloned();
+        let Some(stamp) = stamps(&shelf)? else { return Ok(None) };
+        let cached = self.cached(app);
         if let Some((seen, snapshot)) = &cached
             && *seen == stamp
         {
@@ -132,6 +131,22 @@ impl Store {
     /// moment: for work that nobody does again.
     pub fn refresh(&self, app: &str) -> Result<()> {
         self.shelf(app).refresh()
+    }
+
+    /// The snapshot that was opened last, if it is still the app's data as published now. Nothing but the first
+    /// bytes of two small files are read for it, so that a thread which must not wait can ask; None where
+    /// [`Store::snapshot`] has to be asked, with a bucket always.
+    pub fn opened(&self, app: &str) -> Option<Arc<Snapshot>> {
+        if self.bucket.is_some() {
+            return None;
+        }
+        let (seen, snapshot) = self.cached(app)?;
+        let now = stamps(&self.shelf(app)).ok()??;
+        (seen == now).then_some(snapshot)
+    }
+
+    fn cached(&self, app: &str) -> Option<(Stamps, Arc<Snapshot>)> {
+        self.snapshots.lock().unwrap_or_else(PoisonError::into_inner).get(app).cloned()
     }
 
     /// How many users the app has, from its manifest alone; None for an app that never had any data.
@@ -227,6 +242,12 @@ impl Store {
     fn shelf(&self, app: &str) -> Shelf {
         Shelf::new(&self.apps, folder_name(app), self.bucket.clone())
     }
+}
+
+/// None for an app without a manifest.
+fn stamps(shelf: &Shelf) -> Result<Option<Stamps>> {
+    let Some(data) = shelf.stamp(Document::Manifest)? else { return Ok(None) };
+    Ok(Some((data, shelf.stamp(Document::Catalogue)?)))
 }
 
 /// A folder name for any app id: letters, digits, `-` and `_` as they are, other bytes as `%XX`. A long

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use content::content;
+use muster_catalogue::AppCatalogue;
 use muster_days::Ds;
 use muster_profile_store::{EventShape, Publication, Snapshot, Store, StoreError, bucket_of};
 
@@ -143,6 +144,25 @@ fn what_is_not_committed_is_never_seen_and_cleared_away_by_the_next() {
     assert!(before.iter().all(|line| after.contains(line)));
     let users = |lines: &[String]| lines.iter().filter(|line| line.starts_with("user")).count();
     assert_eq!(users(&after), users(&before) + 1, "only zoe came: {after:#?}");
+}
+
+#[test]
+fn what_is_opened_is_what_is_published() {
+    let (folder, store) = store();
+    publish_all(&store, 0);
+    assert!(store.opened(APP).is_none(), "by nobody yet");
+    let first = store.snapshot(APP).unwrap().unwrap();
+    assert!(Arc::ptr_eq(&first, &store.opened(APP).unwrap()));
+    // As another process would.
+    let other = Store::open(folder.path()).unwrap();
+    publish_all(&other, 1);
+    assert!(store.opened(APP).is_none(), "published anew");
+    let second = store.snapshot(APP).unwrap().unwrap();
+    assert!(Arc::ptr_eq(&second, &store.opened(APP).unwrap()));
+    other.show_catalogue(APP, &AppCatalogue { version: 1, ..AppCatalogue::default() }).unwrap();
+    assert!(store.opened(APP).is_none(), "another catalogue");
+    assert_eq!(store.snapshot(APP).unwrap().unwrap().catalogue().version, 1);
+    assert!(store.opened("none").is_none());
 }
 
 #[test]

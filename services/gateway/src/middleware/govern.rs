@@ -22,6 +22,7 @@ use ulid::Ulid;
 
 use super::answer::{Answer, answer};
 use super::body;
+use super::observe::Route;
 use super::repeat::Repeatable;
 use crate::class::Class;
 use crate::clock;
@@ -171,7 +172,7 @@ impl Call {
             class: Class::of(req.method(), req.path()),
             method: req.method().clone(),
             path: req.path().to_owned(),
-            route: req.match_pattern().unwrap_or_else(|| "unmatched".to_owned()),
+            route: req.extensions().get::<Route>().map(|route| route.0.clone()).unwrap_or_default(),
             request_id,
             units: Cell::new(0),
         }

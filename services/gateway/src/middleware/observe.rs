@@ -22,6 +22,10 @@ use crate::routes::unmatched;
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ID_LIMIT: usize = 64;
 
+/// The pattern of a request's path, for the layers within: finding it takes as long as routing does.
+#[derive(Clone)]
+pub struct Route(pub String);
+
 pub async fn observe(
     process: Data<Process>,
     req: ServiceRequest,
@@ -34,6 +38,7 @@ pub async fn observe(
     // The pattern, never the path: a path can hold a user id.
     let route = req.match_pattern().unwrap_or_else(|| "unmatched".to_owned());
     req.extensions_mut().insert(RequestId(id.clone()));
+    req.extensions_mut().insert(Route(route.clone()));
 
     let name = format!("{method} {route}");
     let span = tracing::info_span!(
@@ -45,7 +50,7 @@ pub async fn observe(
     }
     let inner = async { next.call(req).await.map(ServiceResponse::map_into_boxed_body) };
     let answered = answer(inner).instrument(span.clone()).await;
-    let answered = answered.map(|response| finish(response, &id, process.methods.allowed(&path)));
+    let answered = answered.map(|response| finish(response, &id, || process.methods.allowed(&path)));
 
     let (status, took) = (answered.status(), started.elapsed());
     span.record("http.response.status_code", status.as_u16());
@@ -74,14 +79,16 @@ fn log(method: &Method, route: &str, status: StatusCode, took_ms: f64) {
     }
 }
 
-fn finish(response: HttpResponse, id: &str, allowed: Option<&str>) -> HttpResponse {
-    let mut response = match last_form(&response, allowed) {
+/// `allowed` tries the path with every pattern there is: it is asked for errors only.
+fn finish<'a>(response: HttpResponse, id: &str, allowed: impl Fn() -> Option<&'a str>) -> HttpResponse {
+    let mut response = match last_form(&response, &allowed) {
         Some(problem) => replace(response, &problem, id),
         None => response,
     };
     let status = response.status();
     let headers = response.headers_mut();
-    if let (StatusCode::METHOD_NOT_ALLOWED, Some(Ok(allowed))) = (status, allowed.map(HeaderValue::from_str))
+    if status == StatusCode::METHOD_NOT_ALLOWED
+        && let Some(Ok(allowed)) = allowed().map(HeaderValue::from_str)
     {
         headers.insert(ALLOW, allowed);
     }
@@ -95,7 +102,7 @@ fn finish(response: HttpResponse, id: &str, allowed: Option<&str>) -> HttpRespon
 }
 
 /// The problem that an error response stands for; None where the response stays as it is.
-fn last_form(response: &HttpResponse, allowed: Option<&str>) -> Option<Problem> {
+fn last_form<'a>(response: &HttpResponse, allowed: impl Fn() -> Option<&'a str>) -> Option<Problem> {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
         return None;
@@ -109,7 +116,7 @@ fn last_form(response: &HttpResponse, allowed: Option<&str>) -> Option<Problem> 
     Some(match status {
         StatusCode::NOT_FOUND => Problem::not_found("such thing"),
         // What a resource says by itself to a method that it has no route for.
-        StatusCode::METHOD_NOT_ALLOWED => unmatched(allowed),
+        StatusCode::METHOD_NOT_ALLOWED => unmatched(allowed()),
         status if status.is_server_error() => Problem::internal(format_args!("a bare {status}")),
         _ => Problem::new(Kind::BadRequest, "bad_request", "The request can't be read."),
     })
