@@ -14,7 +14,7 @@ unit: servers
 
 # The same scenarios once more: separate processes on MariaDB and Redis.
 split: servers
-	MUSTER_SHAPE=split cargo test --locked -p muster-jobs -p muster-gateway -p muster \
+	MUSTER_SHAPE=split cargo test --locked -p muster-jobs -p muster-gateway -p muster-labels -p muster-metrics -p muster \
 		-- --skip every_part_is_killed --skip a_segment_job_is_one_trace
 
 servers:

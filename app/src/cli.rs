@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     bench, catalogue, cohort, demo, estimate, export, import, job, key, lifecycle, migrate, segment, serve,
-    why,
+    verify, why,
 };
 use crate::failure::Failure;
 
@@ -36,6 +36,8 @@ enum Command {
     Segment(segment::SegmentArgs),
     /// List and show cohorts
     Cohort(cohort::CohortArgs),
+    /// Work a cohort out again and compare
+    Verify(verify::VerifyArgs),
     /// Say whether a user is in a cohort, and why
     Why(why::WhyArgs),
     /// Stream the user ids of a cohort
@@ -63,6 +65,7 @@ impl Cli {
             Some(Command::Catalogue(args)) => args.client.json,
             Some(Command::Segment(args)) => args.client.json,
             Some(Command::Cohort(args)) => args.client.json,
+            Some(Command::Verify(args)) => args.client.json,
             Some(Command::Why(args)) => args.client.json,
             Some(Command::Export(args)) => args.client.json,
             Some(Command::Job(args)) => args.client.json,
@@ -82,6 +85,7 @@ impl Cli {
             Some(Command::Catalogue(args)) => catalogue::run(args).await,
             Some(Command::Segment(args)) => segment::run(args).await,
             Some(Command::Cohort(args)) => cohort::run(args).await,
+            Some(Command::Verify(args)) => verify::run(args).await,
             Some(Command::Why(args)) => why::run(args).await,
             Some(Command::Export(args)) => export::run(args).await,
             Some(Command::Job(args)) => job::run(args).await,

@@ -179,7 +179,7 @@ impl Config {
         if let Some(app) = apps.find(|app| is_padded(app)) {
             bail!("`{app}` is no id of an app: it begins or ends with white space");
         }
-        self.ingest_settings().map(drop)
+        self.routine_settings().map(drop)
     }
 
     /// What a collector of traces calls this process.
@@ -216,6 +216,15 @@ impl Config {
     fn retention(&self) -> Retention {
         let LifecycleConfig { label_days, event_days } = self.lifecycle;
         Retention { label_days, event_days }
+    }
+
+    pub fn routine_settings(&self) -> anyhow::Result<muster_segments::RoutineSettings> {
+        let SegmentsConfig { routine_at, catch_up_days, kept_days, .. } = &self.segments;
+        let at = muster_segments::time_of_day(routine_at);
+        let at = at.context("segments.routine_at is a time of day: write 06:30")?;
+        let muster_ingest::Settings { zone, zones, .. } = self.ingest_settings()?;
+        let (catch_up_days, kept_days) = (*catch_up_days, *kept_days);
+        Ok(muster_segments::RoutineSettings { at, zone, zones, catch_up_days, kept_days })
     }
 
     pub fn ingest_settings(&self) -> anyhow::Result<muster_ingest::Settings> {

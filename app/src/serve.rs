@@ -73,6 +73,13 @@ async fn start_with(config: Config) -> anyhow::Result<Running> {
             Ok(())
         });
     }
+    if config.has(Role::Segments) {
+        let (daily, stopped) = (parts.daily(), wait(stopping.clone()));
+        tasks.spawn(async move {
+            tokio::select! { () = daily => {}, () = stopped => {} }
+            Ok(())
+        });
+    }
     let running = Running { address, stop, tasks, parts };
     running.parts.sweep(&config, SystemTime::now()).await?;
     Ok(running)

@@ -60,6 +60,7 @@ impl Parts {
             start_disabled: config.ingest.start_disabled,
             concurrency: config.segments.concurrency,
             turns: Turns::new(config.evaluations(), config.segments.waiting),
+            routine: config.routine_settings()?,
         };
         let metrics = Metrics::new(db.clone(), jobs.clone(), store.clone(), config.metrics_settings());
         // Base crowds of an app's own, and what its events count as, change its profile too; an app that is
@@ -162,6 +163,11 @@ impl Parts {
             tracing::warn!(%error, "the newest catalogues are not shown yet");
         }
         Ok(muster_ingest::sweep_folders(&self.ingest, &self.jobs, now).await?)
+    }
+
+    /// What the role segments looks for again and again; it never ends.
+    pub fn daily(&self) -> impl Future<Output = ()> + use<> {
+        muster_segments::daily(self.segments.clone())
     }
 
     /// What the role ingest does once a day; it never ends.

@@ -103,7 +103,7 @@ async fn all_sizes(args: &BenchArgs, client: &Client) -> Result<Vec<Times>, Fail
 
 async fn export_everyone(client: &Client, quiet: bool) -> Result<Supplied, Failure> {
     let everyone = json!({ "where": { "all": [] } });
-    let segment = segment::create(client, APP, "everyone", "manual", &everyone).await?;
+    let segment = segment::create(client, APP, "everyone", ("manual", "last"), &everyone).await?;
     let job = segment::start(client, APP, &show::text(&segment, "id"), None).await?;
     let job = follow::to_success(client, job.id(), quiet).await?;
     let cohort = job.result("cohort_id").and_then(|id| id.as_str()).unwrap_or_default().to_owned();

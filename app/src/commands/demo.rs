@@ -148,7 +148,7 @@ async fn segment_of(client: &Client, question: &Question) -> Result<Value, Failu
     let mut segments = list.get("items").and_then(Value::as_array).into_iter().flatten();
     let found = segments.find(|segment| text(segment, "name") == question.name);
     match found {
-        None => segment::create(client, APP, question.name, "manual", &question.parsed()).await,
+        None => segment::create(client, APP, question.name, ("manual", "last"), &question.parsed()).await,
         Some(found) => {
             let body = json!({ "name": question.name, "rule": question.parsed(), "refresh": "manual" });
             segment::replace(client, APP, &text(found, "id"), &body).await

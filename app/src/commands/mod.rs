@@ -13,4 +13,5 @@ pub mod lifecycle;
 pub mod migrate;
 pub mod segment;
 pub mod serve;
+pub mod verify;
 pub mod why;

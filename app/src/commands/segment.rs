@@ -37,6 +37,27 @@ impl Refresh {
     }
 }
 
+/// What a daily refresh does when a day's data are not all in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum OnMissing {
+    /// Use the newest data of each part
+    Last,
+    /// Make the day once they are in
+    Wait,
+    /// Leave the day out
+    Skip,
+}
+
+impl OnMissing {
+    fn name(self) -> &'static str {
+        match self {
+            OnMissing::Last => "last",
+            OnMissing::Wait => "wait",
+            OnMissing::Skip => "skip",
+        }
+    }
+}
+
 #[derive(Debug, Clone, Subcommand)]
 enum Action {
     /// Save a rule under a name
@@ -47,6 +68,9 @@ enum Action {
         name: String,
         #[arg(long, default_value = "manual")]
         refresh: Refresh,
+        /// When a day's data are not all in
+        #[arg(long, default_value = "last")]
+        on_missing: OnMissing,
         #[command(flatten)]
         rule: RuleArgs,
     },
@@ -65,8 +89,20 @@ enum Action {
         name: Option<String>,
         #[arg(long)]
         refresh: Option<Refresh>,
+        #[arg(long)]
+        on_missing: Option<OnMissing>,
         #[command(flatten)]
         rule: RuleArgs,
+    },
+    /// What the days of a daily segment came to
+    Days(One),
+    /// Make the due days of all daily segments now, by a job
+    Daily {
+        #[arg(long)]
+        app: String,
+        /// Come back as soon as the job is accepted
+        #[arg(long)]
+        no_wait: bool,
     },
     /// Delete a segment
     Delete(One),
@@ -102,19 +138,33 @@ pub async fn run(args: SegmentArgs) -> Result<(), Failure> {
     let client = args.client.client()?;
     let json = args.client.json;
     match &args.action {
-        Action::Create { app, name, refresh, rule } => {
+        Action::Create { app, name, refresh, on_missing, rule } => {
             let rule = parsed(&rule.required()?)?;
-            say(json, &create(&client, app, name, refresh.name(), &rule).await?);
+            let refresh = (refresh.name(), on_missing.name());
+            say(json, &create(&client, app, name, refresh, &rule).await?);
         }
         Action::List { app } => {
             let list = client.list(&["apps", app, "segments"], &[]).await?;
             show::print(if json { list.to_string() } else { listed(&list) });
         }
         Action::Show(one) => say(json, &client.json(client.request(Method::GET, &one.path())?).await?),
-        Action::Update { one, name, refresh, rule } => {
+        Action::Update { one, name, refresh, on_missing, rule } => {
             let rule = rule.read()?.as_deref().map(parsed).transpose()?;
-            let body = changed(&client, one, name.as_deref(), *refresh, rule).await?;
+            let body = changed(&client, one, name.as_deref(), (*refresh, *on_missing), rule).await?;
             say(json, &replace(&client, &one.app, &one.id, &body).await?);
+        }
+        Action::Days(one) => {
+            let list = client.list(&["apps", &one.app, "segments", &one.id, "days"], &[]).await?;
+            show::print(if json { list.to_string() } else { days(&list) });
+        }
+        Action::Daily { app, no_wait } => {
+            let (name, key) = idempotency();
+            let request = client.request(Method::POST, &["apps", app, "routine"])?.header(name, key);
+            let mut job = Job { raw: job_in(client.json(request).await?) };
+            if !no_wait {
+                job = follow::to_success(&client, job.id(), json).await?;
+            }
+            show::print(if json { job.raw.to_string() } else { made(&job) });
         }
         Action::Delete(one) => {
             let (name, key) = idempotency();
@@ -146,12 +196,12 @@ pub async fn create(
     client: &Client,
     app: &str,
     name: &str,
-    refresh: &str,
+    (refresh, on_missing): (&str, &str),
     rule: &Value,
 ) -> Result<Value, Failure> {
     let (header, key) = idempotency();
     let request = client.request(Method::POST, &["apps", app, "segments"])?;
-    let body = json!({ "name": name, "rule": rule, "refresh": refresh });
+    let body = json!({ "name": name, "rule": rule, "refresh": refresh, "on_missing": on_missing });
     client.json(request.header(header, key).json(&body)).await
 }
 
@@ -174,17 +224,18 @@ async fn changed(
     client: &Client,
     one: &One,
     name: Option<&str>,
-    refresh: Option<Refresh>,
+    (refresh, on_missing): (Option<Refresh>, Option<OnMissing>),
     rule: Option<Value>,
 ) -> Result<Value, Failure> {
-    if name.is_none() && refresh.is_none() && rule.is_none() {
-        return Err(Failure::usage("say what to change: --name, --refresh or the rule"));
+    if name.is_none() && refresh.is_none() && on_missing.is_none() && rule.is_none() {
+        return Err(Failure::usage("say what to change: --name, --refresh, --on-missing or the rule"));
     }
     let now = client.json(client.request(Method::GET, &one.path())?).await?;
     let kept = |key: &str| now.get(key).cloned().unwrap_or_default();
     Ok(json!({
         "name": name.map_or_else(|| kept("name"), Value::from),
         "refresh": refresh.map_or_else(|| kept("refresh"), |refresh| refresh.name().into()),
+        "on_missing": on_missing.map_or_else(|| kept("on_missing"), |on| on.name().into()),
         "rule": rule.unwrap_or_else(|| kept("rule")),
     }))
 }
@@ -213,6 +264,34 @@ fn listed(list: &Value) -> String {
             cells.extend([text(cohort, "id"), number::count(cohort.get("size"))]);
         }
         table.row(cells);
+    }
+    table.to_text()
+}
+
+fn days(list: &Value) -> String {
+    let mut table = Table::new(&["DS", "OUTCOME", "COHORT", "WHY"]);
+    for day in list.get("items").and_then(Value::as_array).into_iter().flatten() {
+        let why = day.get("detail").filter(|detail| **detail != json!({})).map(Value::to_string);
+        let [ds, outcome, cohort] = ["ds", "outcome", "cohort_id"].map(|key| text(day, key));
+        table.row(vec![ds, outcome, cohort, why.unwrap_or_default()]);
+    }
+    table.to_text()
+}
+
+/// A line for each day.
+fn made(job: &Job) -> String {
+    if !job.done() {
+        return format!("{} {}. Follow it: muster job watch {}", job.id(), job.state(), job.id());
+    }
+    let days = job.result("days").and_then(Value::as_object).cloned().unwrap_or_default();
+    if days.is_empty() {
+        return "nothing was due".to_owned();
+    }
+    let mut table = Table::new(&["DS", "MADE", "WAITING", "SKIPPED", "REFUSED", "BELOW FLOOR"]);
+    for (ds, came_to) in &days {
+        let outcomes = ["made", "waiting", "skipped", "refused", "below_floor"];
+        let counts = outcomes.map(|outcome| number::count(came_to.get(outcome)));
+        table.row(std::iter::once(ds.clone()).chain(counts).collect());
     }
     table.to_text()
 }

@@ -107,6 +107,10 @@ pub struct SegmentsConfig {
     /// 0: one per core.
     pub evaluations: usize,
     pub waiting: usize,
+    pub routine_at: String,
+    pub catch_up_days: usize,
+    /// 0: all.
+    pub kept_days: u32,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -59,6 +59,9 @@ pub struct Segment {
     pub rule: Value,
     /// `manual` or `daily`.
     pub refresh: String,
+    /// What a daily refresh does when a day's data are not all in: use the `last` ones, `wait`, or `skip` the
+    /// day.
+    pub on_missing: &'static str,
     /// Goes up by one when the rule changes.
     pub version: u32,
     pub created_at: DateTime<Utc>,
@@ -74,6 +77,40 @@ pub struct SegmentVersion {
     pub rule: Value,
     pub created_by: String,
     pub created_at: DateTime<Utc>,
+}
+
+/// What a data day of a daily segment came to.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SegmentDay {
+    #[schema(value_type = u32, example = 20261101)]
+    pub ds: Ds,
+    /// `made`; `waiting` and `skipped`, with what was missing; `refused`, with what is wrong with the rule;
+    /// `below_floor`. All but `made` and `skipped` are tried again when data come, until a later day is made.
+    pub outcome: String,
+    #[schema(value_type = Object)]
+    pub detail: Value,
+    /// Also once it is no longer kept.
+    #[schema(required)]
+    pub cohort_id: Option<String>,
+    pub job_id: String,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A cohort worked out again.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Verified {
+    pub cohort_id: String,
+    /// Whether all three hashes are equal.
+    pub same: bool,
+    /// `same`: worked out from the very data the cohort was made from, so that `same` has to be true. `newer`:
+    /// some of them were published again since. `none`: the rule does not fit the app's data any more.
+    pub data: &'static str,
+    pub hash: String,
+    /// Null where `data` is `none`.
+    #[schema(required)]
+    pub hash_now: Option<String>,
+    /// Of the ids in the cohort's file, as it lies there.
+    pub hash_of_file: String,
 }
 
 /// The users of one segment version on one day, as they were when it was made.
@@ -99,6 +136,15 @@ pub struct Cohort {
     #[schema(value_type = Vec<Object>)]
     pub freshness: Value,
     pub created_at: DateTime<Utc>,
+    /// Of a daily segment: the cohort of the day before that is made.
+    #[schema(required)]
+    pub previous: Option<String>,
+    /// Members that it had not, and members of it that are none any more. Null with it, and where the app's
+    /// privacy floor hides so few.
+    #[schema(required)]
+    pub entered: Option<u64>,
+    #[schema(required)]
+    pub left: Option<u64>,
     #[serde(skip)]
     pub inputs: String,
 }
@@ -107,7 +153,15 @@ impl Cohort {
     /// Without its size, if that may not be shown.
     pub fn under(self, floor: Floor) -> Cohort {
         let size = self.size.and_then(|size| floor.shown(size, self.universe_count));
-        Cohort { size, ..self }
+        let moved = size.and_then(|size| {
+            let (entered, left) = (self.entered?, self.left?);
+            // Those who stayed tell both, with the sizes of the two.
+            let stayed = size.saturating_sub(entered);
+            let shown = floor.shown(entered, size).is_some() && floor.shown(left, stayed + left).is_some();
+            shown.then_some((entered, left))
+        });
+        let (entered, left) = (moved.map(|(entered, _)| entered), moved.map(|(_, left)| left));
+        Cohort { size, entered, left, ..self }
     }
 }
 

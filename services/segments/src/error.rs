@@ -169,7 +169,7 @@ fn ended(detail: &str) -> String {
     if detail.ends_with(['?', '.']) { detail.to_owned() } else { format!("{detail}.") }
 }
 
-fn fields(problems: Vec<muster_rules::Problem>) -> Vec<FieldError> {
+pub fn fields(problems: Vec<muster_rules::Problem>) -> Vec<FieldError> {
     let field = |problem: muster_rules::Problem| FieldError {
         pointer: problem.pointer,
         code: problem.code.into(),

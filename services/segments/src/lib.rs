@@ -1,9 +1,10 @@
 //! The segments service: estimates live, keeps versioned segments, has them made into cohorts by jobs,
 //! streams members, and says why a user is in or not.
 //!
-//! It owns the tables `segment`, `segment_version` and `cohort`, and the cohort files of the store.
+//! It owns the tables `segment…` and `cohort`, and the cohort files of the store.
 
 mod answers;
+mod daily;
 mod error;
 mod hash;
 mod instruments;
@@ -22,6 +23,9 @@ use muster_rules::Caps;
 use muster_sql::Db;
 
 pub use answers::{Cohort, Segment, SegmentVersion};
+pub use daily::daily;
+pub use jobs::ROUTINE;
+pub use operations::routine::{Settings as RoutineSettings, time_of_day};
 pub use turns::Turns;
 
 /// What the routes and jobs work with. Clones share everything.
@@ -37,6 +41,7 @@ pub struct Segments {
     pub concurrency: usize,
     /// Who evaluates next.
     pub turns: Turns,
+    pub routine: RoutineSettings,
 }
 
 /// The service's part of the OpenAPI document, for a gateway in another process.
@@ -56,5 +61,8 @@ pub fn service(segments: Segments) -> Service {
 
 /// The handlers of the service's jobs.
 pub fn handlers(segments: Segments) -> Vec<Arc<dyn Handler>> {
-    vec![Arc::new(jobs::RunHandler { segments })]
+    vec![
+        Arc::new(jobs::RoutineHandler { segments: segments.clone() }),
+        Arc::new(jobs::RunHandler { segments }),
+    ]
 }

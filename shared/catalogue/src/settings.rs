@@ -31,6 +31,10 @@ pub struct AppSettings {
     /// of its newest day rests upon is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
+    /// The time of the day after from which on daily segments are made of a data day, in the app's zone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "06:30")]
+    pub routine_at: Option<String>,
     /// What becomes of rows of labels that the catalogue does not know.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown_labels: Option<UnknownLabels>,

@@ -7,6 +7,7 @@ use ulid::Ulid;
 
 use super::floor::floor;
 use super::prepare::parse;
+use super::routine::OnMissing;
 use super::served::snapshot;
 use crate::Segments;
 use crate::answers::Segment;
@@ -22,6 +23,8 @@ pub struct SegmentChange {
     /// JSON text.
     pub rule: String,
     pub refresh: String,
+    /// `last`, `wait` or `skip`.
+    pub on_missing: Option<String>,
 }
 
 impl SegmentChange {
@@ -34,6 +37,10 @@ impl SegmentChange {
         if !["manual", "daily"].contains(&&*self.refresh) {
             let detail = "The refresh is `manual` or `daily`.".to_owned();
             return Err(Error::Body { pointer: "/refresh", code: "unknown_refresh", detail });
+        }
+        if self.on_missing.as_ref().is_some_and(|on| OnMissing::from_name(on).is_none()) {
+            let detail = "`on_missing` is `last`, `wait` or `skip`.".to_owned();
+            return Err(Error::Body { pointer: "/on_missing", code: "unknown_on_missing", detail });
         }
         let rule = parse(segments, self.rule.as_bytes(), "/rule")?;
         let snapshot = snapshot(segments, app)?;
@@ -58,6 +65,7 @@ pub async fn create(
         app_id: app.into(),
         name: new.name,
         refresh: new.refresh,
+        on_missing: new.on_missing,
         version: 1,
         rule,
         created_at: now,
@@ -76,7 +84,8 @@ pub async fn change(
 ) -> Result<Segment, Error> {
     get(segments, app, id).await?;
     let (rule, new) = checked(segments, app, new).await?;
-    let to = Change { name: &new.name, refresh: &new.refresh, rule: &rule };
+    let to =
+        Change { name: &new.name, refresh: &new.refresh, on_missing: new.on_missing.as_deref(), rule: &rule };
     store::change(&segments.db, (app, id), to, by, now).await?;
     get(segments, app, id).await
 }
@@ -112,6 +121,7 @@ pub async fn shown(segments: &Segments, row: SegmentRow) -> Result<Segment, Erro
         app_id: row.app_id,
         name: row.name,
         refresh: row.refresh,
+        on_missing: OnMissing::of(row.on_missing.as_deref()).name(),
         version: row.version,
         last_cohort,
     })

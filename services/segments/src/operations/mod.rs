@@ -7,7 +7,9 @@ mod floor;
 mod keep;
 mod make_cohort;
 mod prepare;
+pub mod routine;
 mod served;
+mod verify;
 
 pub use estimate::{Contract, estimate};
 pub use explain::membership;
@@ -17,3 +19,4 @@ pub use keep::{SegmentChange, change, create, get, shown};
 pub use make_cohort::{CohortOrder, make_cohort};
 pub use prepare::parse;
 pub use served::require_served;
+pub use verify::verify;

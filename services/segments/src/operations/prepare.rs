@@ -6,7 +6,8 @@ use std::time::Instant;
 use muster_catalogue::Floor;
 use muster_days::Ds;
 use muster_evaluator::{Bound, SnapshotCatalogue, plan_files};
-use muster_rules::{Checked, Freshness, Rule, Warning, check};
+use muster_profile_store::Manifest;
+use muster_rules::{Checked, Freshness, Plan, Rule, Warning, check};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::served::snapshot;
@@ -62,7 +63,12 @@ impl Prepared {
 
     /// Names the exact data the answer rests on: equal for two runs on the same files.
     pub fn inputs(&self) -> String {
-        let names = plan_files(self.bound.plan(), self.bound.snapshot().manifest());
-        format!("{:032x}", xxh3_128(names.join("\n").as_bytes()))
+        inputs(self.bound.plan(), self.bound.snapshot().manifest())
     }
+}
+
+/// Names the exact data files that a plan reads.
+pub fn inputs(plan: &Plan, manifest: &Manifest) -> String {
+    let names = plan_files(plan, manifest);
+    format!("{:032x}", xxh3_128(names.join("\n").as_bytes()))
 }

@@ -1,6 +1,7 @@
 //! The service's part of the API.
 
 mod cohorts;
+mod daily;
 mod estimate;
 mod segments;
 mod users;
@@ -20,6 +21,9 @@ use crate::Segments;
     segments::delete,
     segments::versions,
     segments::run,
+    daily::days,
+    daily::routine,
+    daily::verify,
     cohorts::list,
     cohorts::show,
     cohorts::delete,
@@ -45,6 +49,9 @@ pub fn configure(config: &mut ServiceConfig, data: &Data<Segments>) {
         )
         .service(at("/segments/{id}/versions").route(web::get().to(segments::versions)))
         .service(at("/segments/{id}/run").route(web::post().to(segments::run)))
+        .service(at("/segments/{id}/days").route(web::get().to(daily::days)))
+        .service(at("/routine").route(web::post().to(daily::routine)))
+        .service(at("/cohorts/{id}/verify").route(web::post().to(daily::verify)))
         .service(at("/cohorts").route(web::get().to(cohorts::list)))
         .service(
             at("/cohorts/{id}").route(web::get().to(cohorts::show)).route(web::delete().to(cohorts::delete)),

@@ -26,8 +26,11 @@ pub struct SegmentBody {
     // Kept as text: the rule's parser names the place of a fault, and sees keys given twice.
     #[schema(value_type = Object)]
     rule: Box<RawValue>,
-    /// `manual` (the default) or `daily`.
+    /// `manual` (the default) or `daily`: a cohort of every data day, once the day's time has come.
     refresh: Option<String>,
+    /// What a daily refresh does when a day's data are not all in: use the `last` ones (the default), `wait`,
+    /// or `skip` the day.
+    on_missing: Option<String>,
 }
 
 impl From<SegmentBody> for SegmentChange {
@@ -36,6 +39,7 @@ impl From<SegmentBody> for SegmentChange {
             name: body.name,
             rule: body.rule.get().to_owned(),
             refresh: body.refresh.unwrap_or_else(|| "manual".into()),
+            on_missing: body.on_missing,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `cohort`.
 
 use muster_days::Ds;
-use muster_sql::{Db, on};
+use muster_sql::{Db, Tx, on};
 use sqlx::FromRow;
 
 use super::time;
@@ -25,14 +25,29 @@ pub struct NewCohort {
     pub created_at: i64,
 }
 
-const SELECT: &str = "SELECT id, app_id, segment_id, segment_version, job_id, ds, size, universe_size, hash, \
-     rule, freshness, inputs, created_at FROM cohort ";
+/// As it is read: with what its day came to, where it is one of a daily segment.
+#[derive(FromRow)]
+struct CohortRow {
+    #[sqlx(flatten)]
+    cohort: NewCohort,
+    previous: Option<String>,
+    entered: Option<i64>,
+    gone: Option<i64>,
+}
 
-impl TryFrom<NewCohort> for Cohort {
+const SELECT: &str = "SELECT c.id, c.app_id, c.segment_id, c.segment_version, c.job_id, c.ds, c.size, \
+     c.universe_size, c.hash, c.rule, c.freshness, c.inputs, c.created_at, d.previous, d.entered, d.gone \
+     FROM cohort c LEFT JOIN segment_day d ON d.cohort_id = c.id ";
+
+impl TryFrom<CohortRow> for Cohort {
     type Error = Error;
 
-    fn try_from(row: NewCohort) -> Result<Cohort, Error> {
+    fn try_from(row: CohortRow) -> Result<Cohort, Error> {
+        let CohortRow { cohort: row, previous, entered, gone } = row;
         Ok(Cohort {
+            previous,
+            entered: entered.map(|users| users as u64),
+            left: gone.map(|users| users as u64),
             ds: Ds::from_number(row.ds.into()).map_err(|error| Error::Inside(error.to_string()))?,
             size: Some(row.size as u64),
             universe_count: row.universe_size as u64,
@@ -43,16 +58,27 @@ impl TryFrom<NewCohort> for Cohort {
             app_id: row.app_id,
             segment_id: row.segment_id,
             segment_version: row.segment_version,
-            job_id: row.job_id,
+            job_id: job_of(row.job_id),
             hash: row.hash,
             inputs: row.inputs,
         })
     }
 }
 
+/// A routine run makes many: each of its rows has the job's id, a dot and the number of the segment in it.
+fn job_of(id: String) -> String {
+    id.split_once('.').map_or_else(|| id.clone(), |(job, _)| job.to_owned())
+}
+
 /// Fails with a unique violation when the job has made its cohort before.
 pub async fn insert_cohort(db: &Db, new: &NewCohort) -> Result<(), Error> {
-    on!(db, pool => sqlx::query(
+    let mut transaction = db.begin().await?;
+    insert_in(&mut transaction, new).await?;
+    Ok(transaction.commit().await?)
+}
+
+pub(super) async fn insert_in(tx: &mut Tx, new: &NewCohort) -> sqlx::Result<()> {
+    on!(tx tx, connection => sqlx::query(
         "INSERT INTO cohort (id, app_id, segment_id, segment_version, job_id, ds, size, universe_size, hash, \
          rule, freshness, inputs, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
@@ -69,10 +95,9 @@ pub async fn insert_cohort(db: &Db, new: &NewCohort) -> Result<(), Error> {
     .bind(&new.freshness)
     .bind(&new.inputs)
     .bind(new.created_at)
-    .execute(pool)
+    .execute(connection)
     .await
-    .map(drop)?);
-    Ok(())
+    .map(drop))
 }
 
 /// False when there is no such cohort.
@@ -83,20 +108,26 @@ pub async fn remove_cohort(db: &Db, app: &str, id: &str) -> Result<bool, Error> 
 }
 
 pub async fn cohort(db: &Db, app: &str, id: &str) -> Result<Option<Cohort>, Error> {
-    one(db, "WHERE app_id = ? AND id = ?", app, id).await
+    one(db, "WHERE c.app_id = ? AND c.id = ?", app, id).await
 }
 
 pub async fn cohort_of_job(db: &Db, app: &str, job: &str) -> Result<Option<Cohort>, Error> {
-    one(db, "WHERE app_id = ? AND job_id = ?", app, job).await
+    one(db, "WHERE c.app_id = ? AND c.job_id = ?", app, job).await
 }
 
 pub async fn last_cohort(db: &Db, app: &str, segment: &str) -> Result<Option<Cohort>, Error> {
-    one(db, "WHERE app_id = ? AND segment_id = ? ORDER BY id DESC LIMIT 1", app, segment).await
+    one(
+        db,
+        "WHERE c.app_id = ? AND c.segment_id = ? ORDER BY c.created_at DESC, c.ds DESC, c.id DESC LIMIT 1",
+        app,
+        segment,
+    )
+    .await
 }
 
 async fn one(db: &Db, filter: &'static str, app: &str, id: &str) -> Result<Option<Cohort>, Error> {
     let query = sqlx::AssertSqlSafe(format!("{SELECT}{filter}"));
-    let row: Option<NewCohort> =
+    let row: Option<CohortRow> =
         on!(db, pool => sqlx::query_as(query).bind(app).bind(id).fetch_optional(pool).await?);
     row.map(Cohort::try_from).transpose()
 }
@@ -110,10 +141,10 @@ pub async fn cohorts(
     limit: u32,
 ) -> Result<Vec<Cohort>, Error> {
     let query = format!(
-        "{SELECT} WHERE app_id = ? AND (? IS NULL OR segment_id = ?) AND (? IS NULL OR id < ?) \
-         ORDER BY id DESC LIMIT ?"
+        "{SELECT} WHERE c.app_id = ? AND (? IS NULL OR c.segment_id = ?) AND (? IS NULL OR c.id < ?) \
+         ORDER BY c.id DESC LIMIT ?"
     );
-    let rows: Vec<NewCohort> = on!(db, pool => sqlx::query_as(sqlx::AssertSqlSafe(query))
+    let rows: Vec<CohortRow> = on!(db, pool => sqlx::query_as(sqlx::AssertSqlSafe(query))
         .bind(app)
         .bind(segment)
         .bind(segment)

@@ -1,9 +1,14 @@
 //! The tables of this service. One function per query, the app first in each, the time an argument.
 
 mod cohorts;
+mod days;
 mod segments;
 
 pub use cohorts::{NewCohort, cohort, cohort_of_job, cohorts, insert_cohort, last_cohort, remove_cohort};
+pub use days::{
+    DailyRow, DayRow, MADE, cohorts_before, daily_apps, daily_cohorts_before, daily_segments, days_from,
+    days_of, put_days,
+};
 pub use segments::{
     Change, SegmentRow, change, create, delete, segment, segments, segments_with_cohort, version, versions,
 };

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use muster_sql::{Db, Tx, is_unique_violation, on};
 use sqlx::FromRow;
 
+use super::days::set_on_missing;
 use super::time;
 use crate::answers::SegmentVersion;
 use crate::error::Error;
@@ -15,6 +16,8 @@ pub struct SegmentRow {
     pub app_id: String,
     pub name: String,
     pub refresh: String,
+    /// None: as the deployment has it.
+    pub on_missing: Option<String>,
     pub version: u32,
     pub rule: String,
     pub created_at: i64,
@@ -24,8 +27,9 @@ pub struct SegmentRow {
 /// Somebody is bound to win a race for a version within this many rounds.
 const ROUNDS: usize = 10;
 
-const SELECT: &str = "SELECT s.id, s.app_id, s.name, s.refresh, s.version, v.rule, s.created_at, s.updated_at \
-     FROM segment s JOIN segment_version v ON v.segment_id = s.id AND v.version = s.version ";
+const SELECT: &str = "SELECT s.id, s.app_id, s.name, s.refresh, r.on_missing, s.version, v.rule, s.created_at, \
+     s.updated_at FROM segment s JOIN segment_version v ON v.segment_id = s.id AND v.version = s.version \
+     LEFT JOIN segment_refresh r ON r.segment_id = s.id ";
 
 /// Inserts the segment with version 1. `new.version` and both times are taken as they are.
 pub async fn create(db: &Db, new: &SegmentRow, by: &str) -> Result<(), Error> {
@@ -45,6 +49,9 @@ pub async fn create(db: &Db, new: &SegmentRow, by: &str) -> Result<(), Error> {
     .await
     .map(drop)?);
     insert_version(&mut transaction, &new.id, new.version, &new.rule, by, new.updated_at).await?;
+    if let Some(on_missing) = &new.on_missing {
+        set_on_missing(&mut transaction, &new.id, on_missing).await?;
+    }
     Ok(transaction.commit().await?)
 }
 
@@ -74,6 +81,8 @@ async fn insert_version(
 pub struct Change<'a> {
     pub name: &'a str,
     pub refresh: &'a str,
+    /// None: stays as it is.
+    pub on_missing: Option<&'a str>,
     /// Canonical JSON.
     pub rule: &'a str,
 }
@@ -119,6 +128,9 @@ async fn change_from(db: &Db, old: &SegmentRow, to: Change<'_>, by: &str, now: i
         .await?
         .rows_affected());
     if changed == 1 {
+        if let Some(on_missing) = to.on_missing {
+            set_on_missing(&mut transaction, &old.id, on_missing).await?;
+        }
         transaction.commit().await?;
     }
     Ok(changed == 1)

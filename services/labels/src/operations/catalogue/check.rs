@@ -1,5 +1,6 @@
 //! What an entry must be to be kept.
 
+use chrono::NaiveTime;
 use muster_catalogue::{AppCatalogue, AppSettings, BaseCrowdCard, DisplayNames, Entry, Kind};
 use muster_days::Tz;
 use muster_evaluator::SnapshotCatalogue;
@@ -102,6 +103,12 @@ fn check_settings(settings: &AppSettings, snapshot: &Snapshot, at: &str, faults:
     {
         let detail = format!("`{zone}` is no time zone: write an IANA name such as Asia/Shanghai");
         faults.add(&format!("{at}/time_zone"), "unknown_time_zone", detail);
+    }
+    if let Some(time) = &settings.routine_at
+        && NaiveTime::parse_from_str(time, "%H:%M").is_err()
+    {
+        let detail = format!("`{time}` is no time of day: write 06:30");
+        faults.add(&format!("{at}/routine_at"), "invalid_time", detail);
     }
     let Some(buckets) = settings.buckets else { return };
     let manifest = snapshot.manifest();

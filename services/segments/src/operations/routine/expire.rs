@@ -1,0 +1,27 @@
+//! Daily cohorts that are too old to be kept.
+
+use muster_days::Ds;
+
+use crate::Segments;
+use crate::error::Error;
+use crate::store;
+
+/// Removes daily cohorts of days that lie `kept_days` before the newest one, unless a rule names them; their
+/// days stay, with what they came to. Answers how many.
+pub async fn expire(segments: &Segments, app: &str, newest: Option<Ds>) -> Result<usize, Error> {
+    let (kept, Some(newest)) = (segments.routine.kept_days, newest) else { return Ok(0) };
+    if kept == 0 {
+        return Ok(0);
+    }
+    let mut dropped = 0;
+    for id in store::daily_cohorts_before(&segments.db, app, newest.plus(1 - i64::from(kept))).await? {
+        if !store::segments_with_cohort(&segments.db, app, &id).await?.is_empty() {
+            continue;
+        }
+        if store::remove_cohort(&segments.db, app, &id).await? {
+            segments.profiles.remove_cohort(app, &id)?;
+            dropped += 1;
+        }
+    }
+    Ok(dropped)
+}

@@ -1,0 +1,51 @@
+//! Works a cohort out again.
+
+use muster_evaluator::Control;
+use roaring::RoaringBitmap;
+
+use super::prepare::{Prepared, parse};
+use super::served::snapshot;
+use crate::Segments;
+use crate::answers::{Cohort, Verified};
+use crate::error::Error;
+use crate::hash;
+
+/// Blocks; takes as long as making the cohort.
+pub fn verify(segments: &Segments, cohort: &Cohort, control: &Control<'_>) -> Result<Verified, Error> {
+    let hash_of_file = hash_of_file(segments, cohort)?;
+    let rule = parse(segments, cohort.rule.to_string().as_bytes(), "")?;
+    let prepared = match Prepared::open(segments, &cohort.app_id, &rule, "") {
+        Err(Error::Rule(_)) => None,
+        prepared => Some(prepared?),
+    };
+    let mut found = Verified {
+        cohort_id: cohort.id.clone(),
+        same: false,
+        data: "none",
+        hash: cohort.hash.clone(),
+        hash_now: None,
+        hash_of_file,
+    };
+    if let Some(prepared) = prepared {
+        let members = prepared.bound.members(control)?;
+        let now = hash::of_members(prepared.bound.snapshot().directory(), &members);
+        found.same = now == found.hash && found.hash == found.hash_of_file;
+        found.data = if prepared.inputs() == cohort.inputs { "same" } else { "newer" };
+        found.hash_now = Some(now);
+    }
+    Ok(found)
+}
+
+fn hash_of_file(segments: &Segments, cohort: &Cohort) -> Result<String, Error> {
+    let file = segments.profiles.cohort(&cohort.app_id, &cohort.id)?;
+    let file = file.ok_or_else(|| Error::Inside(format!("the file of {} is missing", cohort.id)))?;
+    let mut members = vec![RoaringBitmap::new(); file.meta().buckets as usize];
+    for (bucket, members) in (0..).zip(&mut members) {
+        let Some(bitmap) = file.members(bucket)? else { continue };
+        for (key, container) in bitmap.containers() {
+            container.for_each(|position| _ = members.insert(u32::from(key) << 16 | u32::from(position)));
+        }
+    }
+    let snapshot = snapshot(segments, &cohort.app_id)?;
+    Ok(hash::of_members(snapshot.directory(), &members))
+}
