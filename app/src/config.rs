@@ -220,7 +220,7 @@ impl Config {
 
     pub fn routine_settings(&self) -> anyhow::Result<muster_segments::RoutineSettings> {
         let SegmentsConfig { routine_at, catch_up_days, kept_days, .. } = &self.segments;
-        let at = muster_segments::time_of_day(routine_at);
+        let at = muster_days::time_of_day(routine_at);
         let at = at.context("segments.routine_at is a time of day: write 06:30")?;
         let muster_ingest::Settings { zone, zones, .. } = self.ingest_settings()?;
         let (catch_up_days, kept_days) = (*catch_up_days, *kept_days);

@@ -51,16 +51,18 @@ impl Class {
 
     /// The class of a request by its method and path.
     pub fn of(method: &Method, path: &str) -> Class {
-        let parts: Vec<&str> = path.trim_start_matches("/v1/").split('/').collect();
+        let mut parts = path.trim_start_matches("/v1/").splitn(6, '/');
+        let parts: [Option<&str>; 6] = std::array::from_fn(|_| parts.next());
         let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-        match parts[..] {
-            ["imports"] if !reads => Class::Import,
-            ["apps", _, "segments", "estimate"] if !reads => Class::Estimate,
-            ["apps", _, "segments"] if !reads => Class::Estimate,
-            ["apps", _, "segments", _] if *method == Method::PUT => Class::Estimate,
+        match parts.map(Option::unwrap_or_default) {
+            ["imports", "", ..] if !reads => Class::Import,
+            ["apps", _, "segments", "estimate" | "", "", ""] if !reads => Class::Estimate,
+            ["apps", _, "cohorts", _, "verify", ""] if !reads => Class::Estimate,
+            ["apps", _, "segments", _, "", ""] if *method == Method::PUT => Class::Estimate,
             _ if !reads => Class::Job,
-            ["apps", _, "cohorts", _, "users"] | ["imports", _, ..] => Class::Export,
-            ["jobs", _, "events"] => Class::Follow,
+            ["apps", _, "cohorts", _, "users", ""] => Class::Export,
+            ["imports", part, ..] if !part.is_empty() => Class::Export,
+            ["jobs", _, "events", ..] => Class::Follow,
             _ => Class::Read,
         }
     }
@@ -100,6 +102,7 @@ mod tests {
         check(Method::POST, "/v1/apps/a/segments/estimate", Class::Estimate);
         check(Method::POST, "/v1/apps/a/segments", Class::Estimate);
         check(Method::PUT, "/v1/apps/a/segments/s", Class::Estimate);
+        check(Method::POST, "/v1/apps/a/cohorts/c/verify", Class::Estimate);
         check(Method::DELETE, "/v1/apps/a/segments/s", Class::Job);
         check(Method::POST, "/v1/apps/a/segments/s/run", Class::Job);
         check(Method::GET, "/v1/apps/a/segments", Class::Read);

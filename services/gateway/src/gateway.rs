@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use actix_web::web::Data;
 use futures::future::BoxFuture;
-use muster_http::Service;
 use muster_http::identity::Secret;
+use muster_http::{AtOnce, Service};
 use muster_jobs::Jobs;
 use muster_rules::Caps;
 use muster_sql::Db;
@@ -138,6 +138,7 @@ impl Gateway {
             id: Ulid::generate().to_string(),
             caps: self.caps,
             here,
+            at_once: self.services.iter().filter_map(|service| service.at_once.clone()).collect(),
             stopping,
         };
         let (gate, process) = (Data::new(gate), Data::new(process));
@@ -171,6 +172,8 @@ pub(crate) struct Gate {
     pub caps: Caps,
     /// The services that run in this process.
     pub here: Vec<&'static str>,
+    /// What the services know without being asked twice.
+    pub at_once: Vec<AtOnce>,
     /// Turns true when the server is told to stop: what streams without end ends then.
     pub stopping: watch::Receiver<bool>,
 }

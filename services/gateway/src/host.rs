@@ -56,7 +56,7 @@ pub async fn host(
             .app_data(secret.clone())
             .configure(muster_http::extractors)
             .configure(routes::mount_process)
-            .configure(move |config| services.iter().for_each(|service| (service.routes)(config)))
+            .configure(move |config| muster_http::mount(config, &services, |_| {}))
             .default_service(actix_web::web::to(routes::unknown))
             // The last one is the outermost.
             .wrap(from_fn(admit_signed))

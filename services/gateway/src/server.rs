@@ -7,6 +7,7 @@ use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
+use muster_http::Service;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -15,7 +16,7 @@ use crate::error::GatewayError;
 use crate::gateway::{Gate, Gateway, Opened};
 use crate::middleware::{govern, observe};
 use crate::operations::once::RENEW_EVERY;
-use crate::{forward, routes, store};
+use crate::{routes, store};
 
 /// How soon a quota that was changed at one gateway holds at the others.
 const STEP_EVERY: Duration = Duration::from_secs(1);
@@ -66,17 +67,16 @@ pub async fn run(
 
 fn start(opened: Opened, listener: TcpListener) -> std::io::Result<Server> {
     let settings = opened.gate.settings.clone();
+    let services: Vec<Service> = opened.services.iter().cloned().chain(opened.forward.services()).collect();
     let app = move || {
-        let services = opened.services.clone();
-        let forward = opened.forward.clone();
+        let services = services.clone();
         App::new()
             .app_data(opened.gate.clone())
             .app_data(opened.process.clone())
             .app_data(opened.forward.clone())
             .configure(muster_http::extractors)
+            .configure(move |config| muster_http::mount(config, &services, routes::mount_apps))
             .configure(routes::mount)
-            .configure(move |config| forward::mount(config, &forward))
-            .configure(move |config| services.iter().for_each(|service| (service.routes)(config)))
             .default_service(actix_web::web::to(routes::unknown))
             // The last one is the outermost.
             .wrap(from_fn(govern))

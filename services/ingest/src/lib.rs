@@ -47,7 +47,12 @@ pub fn service(store: Arc<Store>, jobs: Jobs, settings: Settings) -> Service {
     Service {
         name: "ingest",
         openapi: routes::openapi(),
+        app_routes: Arc::new({
+            let ingest = ingest.clone();
+            move |config| routes::configure_apps(config, &ingest)
+        }),
         routes: Arc::new(move |config| routes::configure(config, &ingest)),
+        at_once: None,
     }
 }
 

@@ -12,6 +12,7 @@ mod store;
 
 use std::sync::Arc;
 
+use actix_web::web::Data;
 use muster_catalogue::Kind;
 use muster_http::Service;
 use muster_jobs::Jobs;
@@ -38,10 +39,16 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 
 /// The service's routes.
 pub fn service(labels: Labels) -> Service {
+    let labels = Data::new(labels);
     Service {
         name: "labels",
-        routes: Arc::new(move |config| routes::mount(config, &labels)),
         openapi: routes::openapi(),
+        app_routes: Arc::new({
+            let labels = labels.clone();
+            move |config| routes::mount_apps(config, &labels)
+        }),
+        routes: Arc::new(move |config| routes::mount(config, &labels)),
+        at_once: None,
     }
 }
 

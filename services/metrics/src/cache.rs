@@ -7,7 +7,7 @@
 //! process wrote up to a second later.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix_web::http::header::HeaderValue;
@@ -34,7 +34,9 @@ pub struct Answers {
 
 #[derive(Clone)]
 pub struct Answer {
-    stamp: Stamp,
+    pub stamp: Stamp,
+    /// The pattern of the route that gives it.
+    pub route: Arc<str>,
     pub tag: HeaderValue,
     pub body: Bytes,
 }
@@ -45,6 +47,13 @@ pub struct Stamp {
     generation: u64,
     catalogue: u32,
     revision: i64,
+}
+
+impl Stamp {
+    fn new(snapshot: &Snapshot, revision: i64) -> Stamp {
+        let (generation, catalogue) = (snapshot.manifest().generation, snapshot.catalogue().version);
+        Stamp { generation, catalogue, revision }
+    }
 }
 
 #[derive(Default)]
@@ -75,29 +84,28 @@ impl Answers {
         (found.stamp == stamp).then_some(found)
     }
 
-    /// `stamp` was taken before the answer was worked out.
-    pub fn keep(&self, app: &str, path: &str, stamp: Stamp, tag: HeaderValue, body: Bytes) -> Answer {
-        let answer = Answer { stamp, tag, body };
-        self.answers.insert((app.to_owned(), path.to_owned()), answer.clone());
-        answer
+    /// The answer's stamp was taken before it was worked out.
+    pub fn keep(&self, app: &str, path: &str, answer: Answer) {
+        self.answers.insert((app.to_owned(), path.to_owned()), answer);
     }
 
     /// What answers of the app rest on now.
     pub async fn stamp(&self, db: &Db, app: &str, snapshot: &Snapshot) -> Result<Stamp, Error> {
-        let revision = self.revision(db, app).await?;
-        let (generation, catalogue) = (snapshot.manifest().generation, snapshot.catalogue().version);
-        Ok(Stamp { generation, catalogue, revision })
+        if let Some(known) = self.known_stamp(app, snapshot) {
+            return Ok(known);
+        }
+        Ok(Stamp::new(snapshot, self.revision(db, app).await?))
+    }
+
+    /// The same, if the revision need not be asked for.
+    pub fn known_stamp(&self, app: &str, snapshot: &Snapshot) -> Option<Stamp> {
+        let revisions = self.revisions();
+        let (at, revision) = revisions.known.get(app)?;
+        (at.elapsed() < REVISION_KNOWN).then(|| Stamp::new(snapshot, *revision))
     }
 
     async fn revision(&self, db: &Db, app: &str) -> Result<i64, Error> {
-        let writes = {
-            let revisions = self.revisions();
-            match revisions.known.get(app) {
-                Some((at, revision)) if at.elapsed() < REVISION_KNOWN => return Ok(*revision),
-                _ => revisions.writes,
-            }
-        };
-        let at = Instant::now();
+        let (at, writes) = (Instant::now(), self.revisions().writes);
         let revision = store::revision(db, app).await?;
         let mut revisions = self.revisions();
         if revisions.writes == writes {

@@ -79,10 +79,10 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 /// The service's routes.
 pub fn service(metrics: Metrics) -> Service {
     let metrics = actix_web::web::Data::new(metrics);
+    let known = metrics.clone();
     Service {
-        name: "metrics",
-        openapi: routes::openapi(),
-        routes: Arc::new(move |config| routes::configure(config, &metrics)),
+        at_once: Some(Arc::new(move |caller, app, request| routes::known(&known, caller, app, request))),
+        ..Service::of_apps("metrics", routes::openapi(), move |config| routes::configure(config, &metrics))
     }
 }
 

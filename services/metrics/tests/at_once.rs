@@ -173,7 +173,10 @@ async fn the_tables_are_right_in_the_end() {
 /// A look-up by whoever may do anything: what one process answers.
 async fn look(metrics: &Metrics) -> serde_json::Value {
     let service = muster_metrics::service(metrics.clone());
-    let app = test::init_service(App::new().configure(|config| (service.routes)(config))).await;
+    let app = test::init_service(
+        App::new().configure(|config| muster_http::mount(config, std::slice::from_ref(&service), |_| {})),
+    )
+    .await;
     let request = test::TestRequest::get().uri("/v1/apps/a/insights/labels/1?top=1").to_request();
     request.extensions_mut().insert(Caller::local());
     let answer = app.call(request).await.unwrap();

@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use muster_days::Ds;
 use muster_jobs::{Job, NewJob, Priority};
-use serde_json::json;
 
 use crate::Segments;
 use crate::error::Error;
@@ -24,37 +23,42 @@ pub async fn daily(segments: Segments) {
     let mut looks = tokio::time::interval(LOOK_EVERY);
     loop {
         looks.tick().await;
-        if let Err(error) = look(&segments, &mut seen, Utc::now()).await {
-            tracing::warn!(%error, "daily segments are looked at again shortly");
+        match store::daily_apps(&segments.db).await {
+            Ok(apps) => look(&segments, apps, &mut seen).await,
+            Err(error) => tracing::warn!(%error, "daily segments are looked at again shortly"),
         }
     }
 }
 
-async fn look(
-    segments: &Segments,
-    seen: &mut HashMap<String, (Ds, u64)>,
-    now: DateTime<Utc>,
-) -> Result<(), Error> {
-    for app in store::daily_apps(&segments.db).await? {
-        let Some(state) = routine::state(segments, &app, now).await? else { continue };
-        if seen.get(&app) == Some(&state) {
-            continue;
+/// `seen` is what each app was asked a run for at last. What an app can't be looked at for keeps nobody else
+/// waiting.
+async fn look(segments: &Segments, apps: Vec<String>, seen: &mut HashMap<String, (Ds, u64)>) {
+    seen.retain(|app, _| apps.contains(app));
+    for app in apps {
+        match look_at(segments, &app, seen.get(&app)).await {
+            Ok(Some(state)) => _ = seen.insert(app, state),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(app, %error, "daily segments are looked at again shortly"),
         }
-        ask(segments, &app, "local", Priority::Routine).await?;
-        seen.insert(app, state);
     }
-    Ok(())
+}
+
+/// Answers what a run was asked for, None where there is nothing new.
+async fn look_at(
+    segments: &Segments,
+    app: &str,
+    seen: Option<&(Ds, u64)>,
+) -> Result<Option<(Ds, u64)>, Error> {
+    let state = routine::state(segments, app, Utc::now()).await?;
+    let state = state.filter(|state| Some(state) != seen);
+    if state.is_some() {
+        ask(segments, app, "local", Priority::Routine).await?;
+    }
+    Ok(state)
 }
 
 /// A routine run of the app, or the one that waits.
 pub async fn ask(segments: &Segments, app: &str, owner: &str, priority: Priority) -> Result<Job, Error> {
-    let job = NewJob {
-        id: None,
-        app_id: Some(app.to_owned()),
-        owner: owner.to_owned(),
-        kind: ROUTINE,
-        payload: json!({}),
-        priority,
-    };
+    let job = NewJob::of_app(app, owner, ROUTINE, priority);
     Ok(segments.jobs.enqueue_unless_waiting(job).await?)
 }

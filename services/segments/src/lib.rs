@@ -25,7 +25,7 @@ use muster_sql::Db;
 pub use answers::{Cohort, Segment, SegmentVersion};
 pub use daily::daily;
 pub use jobs::ROUTINE;
-pub use operations::routine::{Settings as RoutineSettings, time_of_day};
+pub use operations::routine::Settings as RoutineSettings;
 pub use turns::Turns;
 
 /// What the routes and jobs work with. Clones share everything.
@@ -52,11 +52,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 /// The service's routes.
 pub fn service(segments: Segments) -> Service {
     let segments = actix_web::web::Data::new(segments);
-    Service {
-        name: "segments",
-        openapi: routes::openapi(),
-        routes: Arc::new(move |config| routes::configure(config, &segments)),
-    }
+    Service::of_apps("segments", routes::openapi(), move |config| routes::configure(config, &segments))
 }
 
 /// The handlers of the service's jobs.

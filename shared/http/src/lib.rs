@@ -16,4 +16,4 @@ pub use extract::{JSON_LIMIT, extractors};
 pub use page::{DEFAULT_PAGE, MAX_PAGE, Page, PageQuery};
 pub use problem::{FieldError, Kind, PROBLEM_JSON, Problem, ProblemBody};
 pub use request_id::RequestId;
-pub use service::Service;
+pub use service::{APP_SCOPE, AtOnce, Known, Routes, Service, mount};

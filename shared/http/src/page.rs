@@ -48,6 +48,13 @@ pub struct PageQuery {
 }
 
 impl PageQuery {
+    /// The cursor of a list whose cursors are numbers, or 400 `invalid_cursor`.
+    pub fn number(&self) -> Result<Option<u32>, Problem> {
+        self.cursor.as_deref().map(str::parse).transpose().map_err(|_| {
+            Problem::new(Kind::BadRequest, "invalid_cursor", "The cursor is not one that this list gave.")
+        })
+    }
+
     /// The page's size, or 400 `invalid_limit` that names the bounds.
     pub fn size(&self) -> Result<u32, Problem> {
         let size = self.limit.unwrap_or(DEFAULT_PAGE);
@@ -70,6 +77,16 @@ mod tests {
         assert_eq!(size(Some(1000)), Ok(1000));
         assert_eq!(size(Some(1001)), Err("invalid_limit".into()));
         assert_eq!(size(Some(0)), Err("invalid_limit".into()));
+    }
+
+    #[test]
+    fn a_cursor_is_a_number_or_refused() {
+        let number = |cursor: Option<&str>| {
+            PageQuery { limit: None, cursor: cursor.map(str::to_owned) }.number().map_err(|p| p.code)
+        };
+        assert_eq!(number(None), Ok(None));
+        assert_eq!(number(Some("20261101")), Ok(Some(20261101)));
+        assert_eq!(number(Some("seg_1")), Err("invalid_cursor".into()));
     }
 
     #[test]

@@ -60,6 +60,14 @@ pub struct NewJob {
     pub priority: Priority,
 }
 
+impl NewJob {
+    /// A job that needs to know no more than its app.
+    pub fn of_app(app: &str, owner: &str, kind: &'static str, priority: Priority) -> NewJob {
+        let (app_id, payload) = (Some(app.to_owned()), Value::Object(serde_json::Map::new()));
+        NewJob { id: None, app_id, owner: owner.to_owned(), kind, payload, priority }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {

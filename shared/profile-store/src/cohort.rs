@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn a_file_of_another_cohort_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let shelf = Shelf::new(dir.path(), "shop".into(), None);
+        let shelf = Shelf::new(dir.path(), "shop".into(), None, Default::default());
         let ds = Ds::from_number(20261101).unwrap();
         for id in ["coh_1", "coh_2"] {
             CohortFile::write(&shelf, id, ds, &[RoaringBitmap::from([7])]).unwrap();

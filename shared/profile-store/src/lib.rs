@@ -41,7 +41,9 @@ mod snapshot;
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use muster_catalogue::AppCatalogue;
 use muster_days::Ds;
@@ -70,7 +72,7 @@ pub use snapshot::Snapshot;
 use bucket::Bucket;
 use document::Document;
 use error::AtPath;
-use shelf::{Shelf, Stamp};
+use shelf::{Changes, Shelf, Stamp};
 
 /// Of the manifest and of the catalogue.
 type Stamps = (Stamp, Option<Stamp>);
@@ -79,15 +81,28 @@ type Stamps = (Stamp, Option<Stamp>);
 pub struct Store {
     apps: PathBuf,
     bucket: Option<Arc<Bucket>>,
-    snapshots: Mutex<HashMap<String, (Stamps, Arc<Snapshot>)>>,
+    snapshots: Mutex<HashMap<String, Opened>>,
+    changes: Changes,
 }
+
+/// The snapshot of an app that was opened last.
+#[derive(Clone)]
+struct Opened {
+    stamps: Stamps,
+    snapshot: Arc<Snapshot>,
+    /// When the stamps were looked at last, and which change of this process was the newest then.
+    looked: (Instant, u64),
+}
+
+/// Stamps that were looked at so short a time ago are not looked at again, if this process has changed nothing.
+const JUST_LOOKED: Duration = Duration::from_millis(1);
 
 impl Store {
     /// Opens the store, making its folders when they are not there.
     pub fn open(root: &Path) -> Result<Store> {
         let apps = root.join("apps");
         fs::create_dir_all(&apps).at(&apps)?;
-        Ok(Store { apps, bucket: None, snapshots: Mutex::new(HashMap::new()) })
+        Ok(Store { apps, bucket: None, snapshots: Mutex::default(), changes: Changes::default() })
     }
 
     /// Opens a store in a bucket; `cache` is a folder for local copies of its files.
@@ -107,23 +122,21 @@ impl Store {
     /// The app's data as published now; None for an app that never had any.
     pub fn snapshot(&self, app: &str) -> Result<Option<Arc<Snapshot>>> {
         let shelf = self.shelf(app);
-        let Some(stamp) = stamps(&shelf)? else { return Ok(None) };
+        let looked = self.now();
+        let Some(stamps) = stamps(&shelf)? else { return Ok(None) };
         let cached = self.cached(app);
-        if let Some((seen, snapshot)) = &cached
-            && *seen == stamp
-        {
-            return Ok(Some(snapshot.clone()));
+        if let Some(opened) = cached.as_ref().filter(|opened| opened.stamps == stamps) {
+            return Ok(Some(opened.snapshot.clone()));
         }
         // The manifest may be replaced between stamp and read: then the next call reads it again.
         let Some(manifest) = shelf.manifest()?.filter(|manifest| manifest.generation > 0) else {
             return Ok(None);
         };
         shelf.tidy_copies(&manifest);
-        let previous = cached.as_ref().map(|(_, snapshot)| &**snapshot);
+        let previous = cached.as_ref().map(|opened| &*opened.snapshot);
         let catalogue = shelf.catalogue()?;
         let snapshot = Arc::new(Snapshot::new(shelf, manifest, catalogue, previous)?);
-        let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
-        snapshots.insert(app.to_owned(), (stamp, snapshot.clone()));
+        self.snapshots().insert(app.to_owned(), Opened { stamps, snapshot: snapshot.clone(), looked });
         Ok(Some(snapshot))
     }
 
@@ -133,20 +146,39 @@ impl Store {
         self.shelf(app).refresh()
     }
 
-    /// The snapshot that was opened last, if it is still the app's data as published now. Nothing but the first
-    /// bytes of two small files are read for it, so that a thread which must not wait can ask; None where
-    /// [`Store::snapshot`] has to be asked, with a bucket always.
+    /// The snapshot that was opened last, if it is still the app's data as published now: by this process, and by
+    /// others up to a millisecond ago. Nothing but the first bytes of two small files are read for it, so that
+    /// a thread which must not wait can ask; None where [`Store::snapshot`] has to be asked, with a bucket
+    /// always.
     pub fn opened(&self, app: &str) -> Option<Arc<Snapshot>> {
         if self.bucket.is_some() {
             return None;
         }
-        let (seen, snapshot) = self.cached(app)?;
-        let now = stamps(&self.shelf(app)).ok()??;
-        (seen == now).then_some(snapshot)
+        let opened = self.cached(app)?;
+        let (now, (then, change)) = (self.now(), opened.looked);
+        if change == now.1 && now.0.duration_since(then) < JUST_LOOKED {
+            return Some(opened.snapshot);
+        }
+        if opened.stamps != stamps(&self.shelf(app)).ok()?? {
+            return None;
+        }
+        if let Some(kept) = self.snapshots().get_mut(app).filter(|kept| kept.stamps == opened.stamps) {
+            kept.looked = now;
+        }
+        Some(opened.snapshot)
     }
 
-    fn cached(&self, app: &str) -> Option<(Stamps, Arc<Snapshot>)> {
-        self.snapshots.lock().unwrap_or_else(PoisonError::into_inner).get(app).cloned()
+    fn cached(&self, app: &str) -> Option<Opened> {
+        self.snapshots().get(app).cloned()
+    }
+
+    fn snapshots(&self) -> MutexGuard<'_, HashMap<String, Opened>> {
+        self.snapshots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To be taken before stamps are looked at.
+    fn now(&self) -> (Instant, u64) {
+        (Instant::now(), self.changes.load(Ordering::Acquire))
     }
 
     /// How many users the app has, from its manifest alone; None for an app that never had any data.
@@ -161,7 +193,7 @@ impl Store {
     pub fn apps(&self) -> Result<Vec<String>> {
         let mut apps = Vec::new();
         for name in self.folders()? {
-            let shelf = Shelf::new(&self.apps, name, self.bucket.clone());
+            let shelf = Shelf::new(&self.apps, name, self.bucket.clone(), self.changes.clone());
             match shelf.manifest() {
                 Ok(manifest) => apps.extend(manifest.filter(|it| it.generation > 0).map(|it| it.app)),
                 Err(error) => tracing::error!(%error, "an app is left out of the list"),
@@ -240,7 +272,7 @@ impl Store {
     }
 
     fn shelf(&self, app: &str) -> Shelf {
-        Shelf::new(&self.apps, folder_name(app), self.bucket.clone())
+        Shelf::new(&self.apps, folder_name(app), self.bucket.clone(), self.changes.clone())
     }
 }
 

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use muster_catalogue::AppCatalogue;
@@ -27,7 +28,11 @@ pub(crate) struct Shelf {
     /// The app's folder name in the bucket.
     name: String,
     bucket: Option<Arc<Bucket>>,
+    changes: Changes,
 }
+
+/// Goes up when this process has replaced a document of any app.
+pub(crate) type Changes = Arc<AtomicU64>;
 
 /// A data file as it lies there.
 pub(crate) struct DataFile {
@@ -42,8 +47,8 @@ pub(crate) struct DataFile {
 pub(crate) type Before = Option<Versioned>;
 
 impl Shelf {
-    pub fn new(apps: &Path, name: String, bucket: Option<Arc<Bucket>>) -> Shelf {
-        Shelf { folder: apps.join(&name), name, bucket }
+    pub fn new(apps: &Path, name: String, bucket: Option<Arc<Bucket>>, changes: Changes) -> Shelf {
+        Shelf { folder: apps.join(&name), name, bucket, changes }
     }
 
     /// The local folder; new files are written into it.
@@ -115,6 +120,7 @@ impl Shelf {
         let Some(bucket) = &self.bucket else {
             if self.catalogue()?.version < catalogue.version {
                 document::replace(&path, &document::to_bytes(catalogue, &path)?)?;
+                self.changes.fetch_add(1, Ordering::Release);
             }
             return Ok(());
         };
@@ -149,6 +155,7 @@ impl Shelf {
         let bytes = document::to_bytes(manifest, &path)?;
         let Some(bucket) = &self.bucket else {
             document::replace(&path, &bytes)?;
+            self.changes.fetch_add(1, Ordering::Release);
             return Ok(None);
         };
         bucket.replace(&self.name, Document::Manifest, bytes, before.as_ref()).map(Some)

@@ -9,4 +9,4 @@ mod trace;
 
 pub use logs::{LogFormat, LogSettings, LogsError, init};
 pub use recorder::{Recorder, RecorderError, recorder, upkeep};
-pub use trace::{TraceSettings, Traces, continue_trace, traceparent};
+pub use trace::{TraceSettings, Traces, continue_trace, name, traced, traceparent};

@@ -2,6 +2,7 @@
 //! processes, and of a job, into one trace (W3C `traceparent`).
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::{TraceContextExt, TracerProvider};
@@ -14,6 +15,8 @@ use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 const TRACEPARENT: &str = "traceparent";
+
+static TRACED: AtomicBool = AtomicBool::new(false);
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -51,6 +54,7 @@ pub(crate) fn start(
     if settings.endpoint.is_empty() {
         return Ok((Traces(None), None));
     }
+    TRACED.store(true, Ordering::Relaxed);
     let endpoint = format!("{}/v1/traces", settings.endpoint.trim_end_matches('/'));
     let exporter = SpanExporter::builder().with_http().with_endpoint(endpoint).build()?;
     let provider = SdkTracerProvider::builder()
@@ -60,6 +64,16 @@ pub(crate) fn start(
         .build();
     let tracer = provider.tracer("muster");
     Ok((Traces(Some(provider)), Some(tracer)))
+}
+
+/// Whether spans go to a collector. While they don't, nobody needs what only a collector reads.
+pub fn traced() -> bool {
+    TRACED.load(Ordering::Relaxed)
+}
+
+/// Gives a span the name that the collector shows, once it is known.
+pub fn name(span: &Span, name: String) {
+    span.context().span().update_name(name);
 }
 
 /// The current span as a W3C `traceparent`, to be handed to another process or kept with a job. None

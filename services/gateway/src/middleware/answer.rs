@@ -4,13 +4,21 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use actix_web::body::{BoxBody, to_bytes};
-use actix_web::dev::ServiceResponse;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::{Error, HttpRequest, HttpResponse, ResponseError};
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use futures::FutureExt;
-use muster_http::Problem;
+use muster_http::{Known, Problem};
+
+use crate::operations::openapi::Methods;
+
+const UNMATCHED: &str = "unmatched";
+
+/// The pattern of the route, of a request that was not routed.
+struct Route(Arc<str>);
 
 pub type Outcome = Result<ServiceResponse<BoxBody>, Error>;
 
@@ -24,6 +32,25 @@ pub struct Answer {
 impl Answer {
     pub fn status(&self) -> StatusCode {
         self.response.status()
+    }
+
+    /// The pattern of the path that was asked for; `unmatched` where it has none.
+    pub fn route(&self, methods: &Methods, path: &str) -> String {
+        let Some(request) = &self.request else {
+            return methods.pattern(path).unwrap_or(UNMATCHED).to_owned();
+        };
+        if let Some(Route(route)) = request.extensions().get() {
+            return str::to_owned(route);
+        }
+        // It was routed, so this is no search.
+        request.match_pattern().unwrap_or_else(|| UNMATCHED.to_owned())
+    }
+
+    /// What was known before the request was routed.
+    pub fn known(req: ServiceRequest, known: Known) -> Self {
+        let request = req.into_parts().0;
+        request.extensions_mut().insert(Route(known.route));
+        Answer { request: Some(request), response: known.response }
     }
 
     pub fn respond(response: HttpResponse) -> Self {

@@ -22,15 +22,19 @@ use ulid::Ulid;
 
 use super::answer::{Answer, answer};
 use super::body;
-use super::observe::Route;
 use super::repeat::Repeatable;
 use crate::class::Class;
 use crate::clock;
-use crate::gateway::Gate;
+use crate::gateway::{Gate, Process};
 use crate::instruments;
 use crate::operations::cost;
 use crate::operations::flow_control::{Level, Refusal, Subject};
+use crate::operations::openapi::Methods;
 use crate::store::audit::{self, AuditRow};
+
+const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
+const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
 /// What needs no caller: it tells nothing about an app.
 const PUBLIC: [&str; 5] = ["/", "/healthz", "/readyz", "/metrics", "/openapi.json"];
@@ -42,7 +46,6 @@ struct Call {
     class: Class,
     method: Method,
     path: String,
-    route: String,
     request_id: String,
     /// Units that the call took of the app's quota.
     units: Cell<u64>,
@@ -50,6 +53,7 @@ struct Call {
 
 pub async fn govern(
     gate: Data<Gate>,
+    process: Data<Process>,
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
@@ -61,12 +65,9 @@ pub async fn govern(
     Span::current().record("caller", &caller.id);
     let call = Call::new(&req, caller);
     req.extensions_mut().insert(call.caller.clone());
-    let answered = match admit(&gate, &call, req, next).await {
-        Ok(answered) => answered,
-        Err(problem) => Answer::refuse(problem),
-    };
+    let answered = admit(&gate, &call, req, next).await.unwrap_or_else(Answer::refuse);
     count(&gate, &call, &answered);
-    record(&gate, &call, &answered).await;
+    record(&gate, &process.methods, &call, &answered).await;
     answered.into_outcome()
 }
 
@@ -150,11 +151,11 @@ fn with_level(answered: Answer, level: Level) -> Answer {
     })
 }
 
-fn write_level(headers: &mut HeaderMap, level: Level) {
-    let mut set = |name, value: u64| headers.insert(HeaderName::from_static(name), HeaderValue::from(value));
-    set("ratelimit-limit", level.limit.into());
-    set("ratelimit-remaining", level.remaining.into());
-    set("ratelimit-reset", level.reset);
+pub fn write_level(headers: &mut HeaderMap, level: Level) {
+    let mut set = |name, value: u64| headers.insert(name, HeaderValue::from(value));
+    set(LIMIT, level.limit.into());
+    set(REMAINING, level.remaining.into());
+    set(RESET, level.reset);
 }
 
 fn timed_out(call: &Call) -> Problem {
@@ -172,7 +173,6 @@ impl Call {
             class: Class::of(req.method(), req.path()),
             method: req.method().clone(),
             path: req.path().to_owned(),
-            route: req.extensions().get::<Route>().map(|route| route.0.clone()).unwrap_or_default(),
             request_id,
             units: Cell::new(0),
         }
@@ -207,12 +207,13 @@ impl Call {
 
 /// The app that a path names, decoded just as the handlers' own `web::Path` decodes it.
 pub fn app_of(path: &str) -> Option<String> {
-    thread_local! {
-        static APPS: ResourceDef = ResourceDef::new("/v1/apps/{app}{rest}*");
+    let app = path.strip_prefix("/v1/apps/")?.split('/').next().filter(|app| !app.is_empty())?;
+    if !app.contains('%') {
+        return Some(app.to_owned());
     }
-    let mut path = Path::new(path);
-    APPS.with(|apps| apps.capture_match_info(&mut path)).then_some(())?;
-    path.load::<(String, String)>().ok().map(|(app, _)| app)
+    let mut segment = Path::new(app);
+    ResourceDef::new("{app}").capture_match_info(&mut segment).then_some(())?;
+    segment.load::<(String,)>().ok().map(|(app,)| app)
 }
 
 /// Counts what an app took. One that is not there takes nothing: its name may be anything.
@@ -225,7 +226,7 @@ fn count(gate: &Gate, call: &Call, answered: &Answer) {
 }
 
 /// Writes the audit row of a write. It happened whether or not the row can be written.
-async fn record(gate: &Gate, call: &Call, answered: &Answer) {
+async fn record(gate: &Gate, methods: &Methods, call: &Call, answered: &Answer) {
     if call.is_question() {
         return;
     }
@@ -235,7 +236,7 @@ async fn record(gate: &Gate, call: &Call, answered: &Answer) {
         caller: call.caller.id.clone(),
         app_id: call.app.clone(),
         method: call.method.to_string(),
-        route: call.route.clone(),
+        route: answered.route(methods, &call.path),
         status: answered.status().as_u16().into(),
         request_id: call.request_id.clone(),
     };

@@ -1,7 +1,7 @@
 //! The outermost layer: gives a request its id, tells log and metrics what became of it, and puts every
 //! error into its last form.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -11,20 +11,19 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage, HttpResponse};
 use muster_http::{Kind, PROBLEM_JSON, Problem, RequestId};
-use tracing::{Instrument, field};
+use tracing::{Instrument, Span, field};
 use ulid::Ulid;
 
-use super::answer::answer;
+use super::answer::{Answer, answer};
+use super::at_once::at_once;
 use crate::gateway::Process;
 use crate::instruments;
 use crate::routes::unmatched;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ID_LIMIT: usize = 64;
-
-/// The pattern of a request's path, for the layers within: finding it takes as long as routing does.
-#[derive(Clone)]
-pub struct Route(pub String);
+/// A read that takes so long is told.
+const LONG: Duration = Duration::from_secs(1);
 
 pub async fn observe(
     process: Data<Process>,
@@ -35,28 +34,46 @@ pub async fn observe(
     let id = request_id(req.headers());
     let method = req.method().clone();
     let path = req.path().to_owned();
-    // The pattern, never the path: a path can hold a user id.
-    let route = req.match_pattern().unwrap_or_else(|| "unmatched".to_owned());
-    req.extensions_mut().insert(RequestId(id.clone()));
-    req.extensions_mut().insert(Route(route.clone()));
-
-    let name = format!("{method} {route}");
-    let span = tracing::info_span!(
-        "request", otel.name = name, otel.kind = "server", request_id = %id, caller = field::Empty,
-        http.response.status_code = field::Empty,
-    );
+    let known = at_once(&req);
+    let span = span(&id, known.is_some());
     if let Some(parent) = req.headers().get("traceparent").and_then(|parent| parent.to_str().ok()) {
         muster_telemetry::continue_trace(&span, parent);
     }
-    let inner = async { next.call(req).await.map(ServiceResponse::map_into_boxed_body) };
-    let answered = answer(inner).instrument(span.clone()).await;
+    let answered = match known {
+        Some(known) => Answer::known(req, known),
+        None => {
+            req.extensions_mut().insert(RequestId(id.clone()));
+            let inner = async { next.call(req).await.map(ServiceResponse::map_into_boxed_body) };
+            answer(inner).instrument(span.clone()).await
+        }
+    };
+    // The pattern, never the path: a path can hold a user id.
+    let route = answered.route(&process.methods, &path);
     let answered = answered.map(|response| finish(response, &id, || process.methods.allowed(&path)));
 
     let (status, took) = (answered.status(), started.elapsed());
-    span.record("http.response.status_code", status.as_u16());
+    if muster_telemetry::traced() {
+        span.record("http.response.status_code", status.as_u16());
+        muster_telemetry::name(&span, format!("{method} {route}"));
+    }
     instruments::answered(&method, &route, status, took);
-    span.in_scope(|| log(&method, &route, status, took.as_secs_f64() * 1e3));
+    span.in_scope(|| log(&method, &route, status, took));
     answered.into_outcome()
+}
+
+/// What lines and spans of the request stand in. There are none of a request that is `known`.
+fn span(id: &str, known: bool) -> Span {
+    match (muster_telemetry::traced(), known) {
+        (false, true) => Span::none(),
+        (false, false) => tracing::info_span!("request", request_id = id, caller = field::Empty),
+        (true, _) => tracing::info_span!(
+            "request",
+            otel.kind = "server",
+            request_id = id,
+            caller = field::Empty,
+            http.response.status_code = field::Empty,
+        ),
+    }
 }
 
 /// What the client sent, when it is sane; else a new ULID.
@@ -69,13 +86,14 @@ fn request_id(headers: &HeaderMap) -> String {
     sent.map_or_else(|| Ulid::generate().to_string(), str::to_owned)
 }
 
-fn log(method: &Method, route: &str, status: StatusCode, took_ms: f64) {
-    let status = status.as_u16();
-    // Probes come every few seconds; they are news only when they fail.
-    if matches!(route, "/healthz" | "/readyz" | "/metrics") && status < 400 {
-        tracing::debug!(%method, route, status, took_ms, "answered");
+/// Writes and what went wrong are news, and so is what took long. The rest is counted, and told at debug.
+fn log(method: &Method, route: &str, status: StatusCode, took: Duration) {
+    let (code, took_ms) = (status.as_u16(), took.as_secs_f64() * 1e3);
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    if reads && !status.is_client_error() && !status.is_server_error() && took < LONG {
+        tracing::debug!(%method, route, status = code, took_ms, "answered");
     } else {
-        tracing::info!(%method, route, status, took_ms, "answered");
+        tracing::info!(%method, route, status = code, took_ms, "answered");
     }
 }
 

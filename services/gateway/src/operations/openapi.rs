@@ -98,7 +98,7 @@ fn idempotency_key() -> Parameter {
         .build()
 }
 
-/// Which methods a path has, for 405: a resource says 404 for a method it does not know.
+/// Which pattern a path fits and which methods it has, for what no resource has answered.
 pub struct Methods(Vec<(ResourceDef, String)>);
 
 impl Methods {
@@ -110,10 +110,18 @@ impl Methods {
         Methods(entries.collect())
     }
 
+    /// The pattern that the path fits.
+    pub fn pattern(&self, path: &str) -> Option<&str> {
+        self.find(path)?.0.pattern()
+    }
+
     /// The path's methods as the `Allow` header lists them; None when there is no such path.
     pub fn allowed(&self, path: &str) -> Option<&str> {
-        let found = self.0.iter().find(|(pattern, _)| pattern.is_match(path));
-        found.map(|(_, methods)| methods.as_str())
+        self.find(path).map(|(_, methods)| methods.as_str())
+    }
+
+    fn find(&self, path: &str) -> Option<&(ResourceDef, String)> {
+        self.0.iter().find(|(pattern, _)| pattern.is_match(path))
     }
 }
 

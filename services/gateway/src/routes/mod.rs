@@ -31,13 +31,18 @@ pub fn mount(config: &mut ServiceConfig) {
         .service(resource("/v1/keys").route(get().to(keys::list)).route(post().to(keys::create)))
         .service(resource("/v1/keys/{key}").route(delete().to(keys::revoke)))
         .service(resource("/v1/audit").route(get().to(audit::list)))
-        .service(resource("/v1/apps/{app}/quotas").route(get().to(quotas::show)).route(put().to(quotas::set)))
-        .service(resource("/v1/apps/{app}/usage").route(get().to(quotas::usage)))
         .service(resource("/v1/roles").route(get().to(roles::list)))
         .service(resource("/v1/jobs").route(get().to(jobs::list)))
         .service(resource("/v1/jobs/{job}").route(get().to(jobs::get)))
         .service(resource("/v1/jobs/{job}/cancel").route(post().to(jobs::cancel)))
         .service(resource("/v1/jobs/{job}/events").route(get().to(job_events::follow)));
+}
+
+/// What is about one app, behind its path.
+pub fn mount_apps(config: &mut ServiceConfig) {
+    config
+        .service(resource("/quotas").route(get().to(quotas::show)).route(put().to(quotas::set)))
+        .service(resource("/usage").route(get().to(quotas::usage)));
 }
 
 /// The gateway's part of the OpenAPI document.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
-use actix_web::web::{Data, Json, Path, Payload, Query, get, post, resource};
+use actix_web::web::{Data, Json, Path, Payload, Query, ServiceConfig, get, post, resource};
 use futures::StreamExt;
 use muster_http::{Caller, Kind, Page, Problem, Role, Service};
 use serde::{Deserialize, Serialize};
@@ -119,16 +119,16 @@ async fn export(caller: Caller, path: Path<(String, String)>) -> Result<HttpResp
 struct NotesApi;
 
 pub fn service(notes: Arc<Notes>) -> Service {
-    let routes = move |config: &mut actix_web::web::ServiceConfig| {
+    let of_apps = move |config: &mut ServiceConfig| {
         let notes = Data::from(Arc::clone(&notes));
         config
-            .service(
-                resource("/v1/apps/{app}/notes").app_data(notes).route(get().to(list)).route(post().to(add)),
-            )
-            .service(resource("/v1/apps/{app}/segments/estimate").route(post().to(estimate)))
-            .service(resource("/v1/apps/{app}/panic").route(get().to(panic)))
-            .service(resource("/v1/apps/{app}/cohorts/{cohort}/users").route(get().to(export)))
-            .service(resource("/v1/imports").route(post().to(import)));
+            .service(resource("/notes").app_data(notes).route(get().to(list)).route(post().to(add)))
+            .service(resource("/segments/estimate").route(post().to(estimate)))
+            .service(resource("/panic").route(get().to(panic)))
+            .service(resource("/cohorts/{cohort}/users").route(get().to(export)));
     };
-    Service { name: "notes", routes: Arc::new(routes), openapi: NotesApi::openapi() }
+    let routes = |config: &mut ServiceConfig| {
+        config.service(resource("/v1/imports").route(post().to(import)));
+    };
+    Service { routes: Arc::new(routes), ..Service::of_apps("notes", NotesApi::openapi(), of_apps) }
 }

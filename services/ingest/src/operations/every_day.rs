@@ -8,7 +8,6 @@ use chrono::Utc;
 use muster_days::{Ds, Tz};
 use muster_jobs::{Job, Jobs, JobsError, NewJob, Priority};
 use muster_profile_store::Store;
-use serde_json::json;
 
 use crate::aside;
 use crate::jobs::{LIFECYCLE, TAKE_IN};
@@ -94,13 +93,5 @@ pub async fn ask(
     owner: &str,
     priority: Priority,
 ) -> Result<Job, JobsError> {
-    let job = NewJob {
-        id: None,
-        app_id: Some(app.to_owned()),
-        owner: owner.to_owned(),
-        kind,
-        payload: json!({}),
-        priority,
-    };
-    jobs.enqueue_unless_waiting(job).await
+    jobs.enqueue_unless_waiting(NewJob::of_app(app, owner, kind, priority)).await
 }

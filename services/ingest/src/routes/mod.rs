@@ -24,10 +24,11 @@ pub fn configure(config: &mut ServiceConfig, ingest: &Data<Ingest>) {
             web::resource("/v1/imports/{job}/rejects")
                 .app_data(ingest.clone())
                 .route(web::get().to(rejects::download)),
-        )
-        .service(
-            web::resource("/v1/apps/{app}/lifecycle")
-                .app_data(ingest.clone())
-                .route(web::post().to(lifecycle::run)),
         );
+}
+
+/// What is about one app, behind its path.
+pub fn configure_apps(config: &mut ServiceConfig, ingest: &Data<Ingest>) {
+    let lifecycle = web::resource("/lifecycle").app_data(ingest.clone());
+    config.service(lifecycle.route(web::post().to(lifecycle::run)));
 }

@@ -16,25 +16,38 @@ use utoipa::openapi::OpenApi as Document;
 
 use crate::Labels;
 
-/// Each resource carries its own data: what is registered on the App is shared with other services.
-pub fn mount(config: &mut ServiceConfig, labels: &Labels) {
-    let at = |path: &str| web::resource(path).app_data(Data::new(labels.clone()));
+pub fn mount(config: &mut ServiceConfig, labels: &Data<Labels>) {
+    config.service(web::resource("/v1/apps").app_data(labels.clone()).get(apps::list_apps));
+}
+
+/// What is about one app, behind its path. Each scope and resource carries its own data: what is registered on
+/// the App is shared with other services.
+pub fn mount_apps(config: &mut ServiceConfig, labels: &Data<Labels>) {
+    let at = |path: &str| web::resource(path).app_data(labels.clone());
+    let below = |word: &str| web::scope(word).app_data(labels.clone());
+    let catalogue = below("/catalogue")
+        .service(web::resource("").get(catalogue::get).post(catalogue::load))
+        .service(web::resource("/changes").get(catalogue::changes))
+        .service(web::resource("/changes/{version}").get(catalogue::one_change))
+        .service(web::resource("/rollback").post(catalogue::rollback));
+    let label = below("/labels")
+        .service(web::resource("").get(labels::list_labels))
+        .service(web::resource("/{label}").get(cards::get_label).put(cards::put_label))
+        .service(web::resource("/{label}/tags").get(labels::list_tags));
+    let crowds = below("/base-crowds")
+        .service(web::resource("").get(base_crowds::list_base_crowds))
+        .service(web::resource("/{code}").get(cards::get_crowd).put(cards::put_crowd));
+    let events = below("/events")
+        .service(web::resource("").get(events::list_events))
+        .service(web::resource("/{event}").put(cards::put_event))
+        .service(web::resource("/{event}/dimensions/{dim}").get(events::list_values));
     config
-        .service(at("/v1/apps").get(apps::list_apps))
-        .service(at("/v1/apps/{app}").get(apps::get_app))
-        .service(at("/v1/apps/{app}/catalogue").get(catalogue::get).post(catalogue::load))
-        .service(at("/v1/apps/{app}/catalogue/changes").get(catalogue::changes))
-        .service(at("/v1/apps/{app}/catalogue/changes/{version}").get(catalogue::one_change))
-        .service(at("/v1/apps/{app}/catalogue/rollback").post(catalogue::rollback))
-        .service(at("/v1/apps/{app}/settings").get(cards::get_settings).put(cards::put_settings))
-        .service(at("/v1/apps/{app}/labels").get(labels::list_labels))
-        .service(at("/v1/apps/{app}/labels/{label}").get(cards::get_label).put(cards::put_label))
-        .service(at("/v1/apps/{app}/base-crowds/{code}").get(cards::get_crowd).put(cards::put_crowd))
-        .service(at("/v1/apps/{app}/events/{event}").put(cards::put_event))
-        .service(at("/v1/apps/{app}/labels/{label}/tags").get(labels::list_tags))
-        .service(at("/v1/apps/{app}/base-crowds").get(base_crowds::list_base_crowds))
-        .service(at("/v1/apps/{app}/events").get(events::list_events))
-        .service(at("/v1/apps/{app}/events/{event}/dimensions/{dim}").get(events::list_values));
+        .service(at("").get(apps::get_app))
+        .service(at("/settings").get(cards::get_settings).put(cards::put_settings))
+        .service(catalogue)
+        .service(label)
+        .service(crowds)
+        .service(events);
 }
 
 pub fn openapi() -> Document {

@@ -151,9 +151,12 @@ impl Shop {
 
     async fn answer_to(&self, caller: Option<Caller>, request: TestRequest) -> ServiceResponse {
         let service = muster_labels::service(self.labels().await);
-        let app =
-            test::init_service(App::new().configure(extractors).configure(|config| (service.routes)(config)))
-                .await;
+        let app = test::init_service(
+            App::new()
+                .configure(extractors)
+                .configure(|config| muster_http::mount(config, std::slice::from_ref(&service), |_| {})),
+        )
+        .await;
         let request = request.to_request();
         if let Some(caller) = caller {
             request.extensions_mut().insert(caller);

@@ -5,7 +5,6 @@ use actix_web::http::header::LOCATION;
 use actix_web::web::{Data, Path};
 use muster_http::{Caller, Problem, ProblemBody, Role};
 use muster_jobs::{NewJob, Priority};
-use serde_json::json;
 
 use crate::Metrics;
 use crate::error::Error;
@@ -36,14 +35,7 @@ pub async fn refresh(
 ) -> Result<HttpResponse, Problem> {
     caller.require(&app, Role::Import)?;
     operations::snapshot(&metrics, &app).await?;
-    let job = NewJob {
-        id: None,
-        app_id: Some(app.into_inner()),
-        owner: caller.id.clone(),
-        kind: METRICS,
-        payload: json!({}),
-        priority: Priority::Interactive,
-    };
+    let job = NewJob::of_app(&app, &caller.id, METRICS, Priority::Interactive);
     let job = metrics.jobs.enqueue_unless_waiting(job).await.map_err(Error::from)?;
     Ok(HttpResponse::Accepted().insert_header((LOCATION, format!("/v1/jobs/{}", job.id))).json(job))
 }

@@ -1,15 +1,17 @@
 //! Answers that stay the same until their data are published anew: sent with an entity tag, and not sent
 //! again to somebody who has them.
 
-use actix_web::http::header::{CACHE_CONTROL, ETAG, HeaderValue, IF_NONE_MATCH};
+use actix_web::dev::RequestHead;
+use actix_web::http::header::{CACHE_CONTROL, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
-use muster_http::Problem;
+use muster_http::{Caller, Known, Problem, Role};
 use muster_profile_store::Snapshot;
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::Metrics;
+use crate::cache::Answer;
 use crate::error::Error;
 
 /// Kept by whoever asked, but asked for again before it is used: a day may be published anew at any time.
@@ -26,11 +28,23 @@ pub async fn answer<T: Serialize>(
     let path = request.uri().path_and_query().map_or("", |path| path.as_str());
     let stamp = metrics.answers.stamp(&metrics.db, app, snapshot).await?;
     if let Some(known) = metrics.answers.get(app, path, stamp) {
-        return Ok(send(request, known.tag, known.body));
+        return Ok(send(request.headers(), known.tag, known.body));
     }
     let (tag, body) = tagged(&make.await?)?;
-    let kept = metrics.answers.keep(app, path, stamp, tag, body);
-    Ok(send(request, kept.tag, kept.body))
+    let route = request.match_pattern().unwrap_or_default().into();
+    let answer = Answer { stamp, route, tag, body };
+    metrics.answers.keep(app, path, answer.clone());
+    Ok(send(request.headers(), answer.tag, answer.body))
+}
+
+/// What the request was answered before, if that is known to hold without asking the database or opening files.
+pub fn known(metrics: &Metrics, caller: &Caller, app: &str, request: &RequestHead) -> Option<Known> {
+    caller.require(app, Role::Read).ok()?;
+    let snapshot = metrics.profiles.opened(app)?;
+    let stamp = metrics.answers.known_stamp(app, &snapshot)?;
+    let answer = metrics.answers.get(app, request.uri.path_and_query()?.as_str(), stamp)?;
+    let response = send(&request.headers, answer.tag, answer.body);
+    Some(Known { route: answer.route, response })
 }
 
 /// The tag is of the answer's bytes, and weak: they may be sent compressed.
@@ -40,8 +54,8 @@ fn tagged(answer: &impl Serialize) -> Result<(HeaderValue, Bytes), Problem> {
     Ok((tag, body.into()))
 }
 
-fn send(request: &HttpRequest, tag: HeaderValue, body: Bytes) -> HttpResponse {
-    let has = tag.to_str().is_ok_and(|tag| has(request, tag));
+fn send(headers: &HeaderMap, tag: HeaderValue, body: Bytes) -> HttpResponse {
+    let has = tag.to_str().is_ok_and(|tag| has(headers, tag));
     let mut answer = if has { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     answer.insert_header((ETAG, tag)).insert_header((CACHE_CONTROL, KEPT));
     match has {
@@ -51,9 +65,9 @@ fn send(request: &HttpRequest, tag: HeaderValue, body: Bytes) -> HttpResponse {
 }
 
 /// Whether the request names the tag, strong or weak, among those it has.
-fn has(request: &HttpRequest, tag: &str) -> bool {
+fn has(headers: &HeaderMap, tag: &str) -> bool {
     let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    let given = request.headers().get_all(IF_NONE_MATCH).filter_map(|value| value.to_str().ok());
+    let given = headers.get_all(IF_NONE_MATCH).filter_map(|value| value.to_str().ok());
     given.flat_map(|list| list.split(',')).any(|one| one.trim() == "*" || opaque(one) == opaque(tag))
 }
 
@@ -73,7 +87,7 @@ mod tests {
                 None => request,
             };
             let (tag, body) = tagged(&body).unwrap();
-            let answer = send(&request.to_http_request(), tag, body);
+            let answer = send(request.to_http_request().headers(), tag, body);
             (answer.status(), answer.headers().get(ETAG).unwrap().to_str().unwrap().to_owned())
         };
         let (status, tag) = ask(None, "one");

@@ -4,8 +4,9 @@ use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use actix_web::web::{Data, Json, Path, Query};
 use muster_evaluator::Control;
-use muster_http::{Caller, Kind, Page, PageQuery, Problem, ProblemBody, Role};
+use muster_http::{Caller, Page, PageQuery, Problem, ProblemBody, Role};
 use muster_jobs::Priority;
+use muster_rules::cost;
 
 use super::cohorts::find_open;
 use crate::Segments;
@@ -36,11 +37,7 @@ pub async fn days(
     let (app, id) = path.into_inner();
     caller.require(&app, Role::Read)?;
     let size = page.size()?;
-    let before = page.cursor.as_deref().map(str::parse).transpose();
-    let before = before.map_err(|_| {
-        Problem::new(Kind::BadRequest, "invalid_cursor", "The cursor is not one that this list gave.")
-    })?;
-    let rows = store::days_of(&segments.db, &app, &id, before, size).await?;
+    let rows = store::days_of(&segments.db, &app, &id, page.number()?, size).await?;
     if rows.is_empty() {
         operations::get(&segments, &app, &id).await?;
     }
@@ -97,7 +94,8 @@ pub async fn verify(
     let (app, id) = path.into_inner();
     caller.require(&app, Role::Read)?;
     let cohort = find_open(&segments, &app, &id).await?;
-    let turn = segments.turns.take(&app, 1).await.map_err(Error::from)?;
+    let cost = cost(&operations::parse(&segments, cohort.rule.to_string().as_bytes(), "")?);
+    let turn = segments.turns.take(&app, cost).await.map_err(Error::from)?;
     let worker = segments.clone();
     let verified = tokio::task::spawn_blocking(move || {
         let _turn = turn;

@@ -37,25 +37,26 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 }
 
 pub fn configure(config: &mut ServiceConfig, data: &Data<Segments>) {
-    let at = |path: &str| web::resource(format!("/v1/apps/{{app}}{path}")).app_data(data.clone());
-    config
-        .service(at("/segments/estimate").route(web::post().to(estimate::estimate)))
-        .service(at("/segments").route(web::get().to(segments::list)).route(web::post().to(segments::create)))
+    let at = |path: &str| web::resource(path);
+    let below = |word: &str| web::scope(word).app_data(data.clone());
+    let segments = below("/segments")
+        .service(at("").route(web::get().to(segments::list)).route(web::post().to(segments::create)))
+        .service(at("/estimate").route(web::post().to(estimate::estimate)))
         .service(
-            at("/segments/{id}")
+            at("/{id}")
                 .route(web::get().to(segments::show))
                 .route(web::put().to(segments::replace))
                 .route(web::delete().to(segments::delete)),
         )
-        .service(at("/segments/{id}/versions").route(web::get().to(segments::versions)))
-        .service(at("/segments/{id}/run").route(web::post().to(segments::run)))
-        .service(at("/segments/{id}/days").route(web::get().to(daily::days)))
-        .service(at("/routine").route(web::post().to(daily::routine)))
-        .service(at("/cohorts/{id}/verify").route(web::post().to(daily::verify)))
-        .service(at("/cohorts").route(web::get().to(cohorts::list)))
-        .service(
-            at("/cohorts/{id}").route(web::get().to(cohorts::show)).route(web::delete().to(cohorts::delete)),
-        )
-        .service(at("/cohorts/{id}/users").route(web::get().to(users::export)))
-        .service(at("/cohorts/{id}/users/{user}").route(web::get().to(users::membership)));
+        .service(at("/{id}/versions").route(web::get().to(segments::versions)))
+        .service(at("/{id}/run").route(web::post().to(segments::run)))
+        .service(at("/{id}/days").route(web::get().to(daily::days)));
+    let cohorts = below("/cohorts")
+        .service(at("").route(web::get().to(cohorts::list)))
+        .service(at("/{id}").route(web::get().to(cohorts::show)).route(web::delete().to(cohorts::delete)))
+        .service(at("/{id}/verify").route(web::post().to(daily::verify)))
+        .service(at("/{id}/users").route(web::get().to(users::export)))
+        .service(at("/{id}/users/{user}").route(web::get().to(users::membership)));
+    let routine = at("/routine").app_data(data.clone()).route(web::post().to(daily::routine));
+    config.service(segments).service(cohorts).service(routine);
 }

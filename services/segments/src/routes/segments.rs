@@ -189,11 +189,7 @@ pub async fn versions(
     let (app, id) = path.into_inner();
     caller.require(&app, Role::Read)?;
     let size = page.size()?;
-    let before = page.cursor.as_deref().map(str::parse).transpose();
-    let before = before.map_err(|_| {
-        Problem::new(Kind::BadRequest, "invalid_cursor", "The cursor is not one that this list gave.")
-    })?;
-    let rows = store::versions(&segments.db, &app, &id, before, size).await?;
+    let rows = store::versions(&segments.db, &app, &id, page.number()?, size).await?;
     if rows.is_empty() {
         operations::get(&segments, &app, &id).await?;
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use muster_days::Ds;
 use muster_sql::{Db, Tx, is_conflict, is_unique_violation, on};
+use serde::Serialize;
 use sqlx::{FromRow, QueryBuilder};
 
 use super::cohorts::{NewCohort, insert_in};
@@ -21,11 +22,53 @@ pub struct DailyRow {
 }
 
 /// What a day came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It has a cohort.
+    Made,
+    /// Data are missing that the segment waits for.
+    Waiting,
+    /// Data were missing, and the segment leaves such days out.
+    Skipped,
+    /// The rule does not fit the data.
+    Refused,
+    /// So few users, or all but so few, that the app does not let them be shown.
+    BelowFloor,
+}
+
+impl Outcome {
+    const ALL: [Outcome; 5] =
+        [Outcome::Made, Outcome::Waiting, Outcome::Skipped, Outcome::Refused, Outcome::BelowFloor];
+
+    /// As in rows and in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Made => "made",
+            Outcome::Waiting => "waiting",
+            Outcome::Skipped => "skipped",
+            Outcome::Refused => "refused",
+            Outcome::BelowFloor => "below_floor",
+        }
+    }
+}
+
+impl TryFrom<String> for Outcome {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Outcome, Error> {
+        let known = Outcome::ALL.into_iter().find(|outcome| outcome.name() == name);
+        known.ok_or_else(|| Error::Inside(format!("`{name}` is no outcome of a day")))
+    }
+}
+
+/// A day of a segment.
 #[derive(Debug, Clone, FromRow)]
 pub struct DayRow {
     pub segment_id: String,
     pub ds: u32,
-    pub outcome: String,
+    #[sqlx(try_from = "String")]
+    pub outcome: Outcome,
     /// JSON.
     pub detail: String,
     pub cohort_id: Option<String>,
@@ -42,7 +85,7 @@ impl TryFrom<DayRow> for SegmentDay {
     fn try_from(row: DayRow) -> Result<SegmentDay, Error> {
         Ok(SegmentDay {
             ds: Ds::from_number(row.ds.into()).map_err(|error| Error::Inside(error.to_string()))?,
-            outcome: row.outcome,
+            outcome: row.outcome.name().to_owned(),
             detail: serde_json::from_str(&row.detail)?,
             cohort_id: row.cohort_id,
             job_id: row.job_id,
@@ -50,8 +93,6 @@ impl TryFrom<DayRow> for SegmentDay {
         })
     }
 }
-
-pub const MADE: &str = "made";
 
 /// How often a transaction that lost against another one is begun anew.
 const TRIES: usize = 20;
@@ -165,7 +206,7 @@ async fn put_in(tx: &mut Tx, app: &str, days: &[DayRow], cohorts: &[NewCohort]) 
                 line.push_bind(&day.segment_id)
                     .push_bind(day.ds)
                     .push_bind(app)
-                    .push_bind(&day.outcome)
+                    .push_bind(day.outcome.name())
                     .push_bind(&day.detail)
                     .push_bind(&day.cohort_id)
                     .push_bind(&day.previous)

@@ -6,11 +6,12 @@ mod segments;
 
 pub use cohorts::{NewCohort, cohort, cohort_of_job, cohorts, insert_cohort, last_cohort, remove_cohort};
 pub use days::{
-    DailyRow, DayRow, MADE, cohorts_before, daily_apps, daily_cohorts_before, daily_segments, days_from,
+    DailyRow, DayRow, Outcome, cohorts_before, daily_apps, daily_cohorts_before, daily_segments, days_from,
     days_of, put_days,
 };
 pub use segments::{
-    Change, SegmentRow, change, create, delete, segment, segments, segments_with_cohort, version, versions,
+    Change, SegmentRow, change, cohorts_in_rules, create, delete, segment, segments, segments_with_cohort,
+    version, versions,
 };
 
 use chrono::{DateTime, Utc};

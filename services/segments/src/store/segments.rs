@@ -1,5 +1,7 @@
 //! `segment` and `segment_version`.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use muster_sql::{Db, Tx, is_unique_violation, on};
 use sqlx::FromRow;
@@ -204,6 +206,17 @@ pub async fn versions(
         Ok(SegmentVersion { version, rule, created_by, created_at: time(created_at)? })
     };
     rows.into_iter().map(version).collect()
+}
+
+/// The cohorts that the newest rules of segments name.
+pub async fn cohorts_in_rules(db: &Db, app: &str) -> Result<BTreeSet<String>, Error> {
+    let query = "SELECT v.rule FROM segment s \
+         JOIN segment_version v ON v.segment_id = s.id AND v.version = s.version \
+         WHERE s.app_id = ? AND s.deleted_at IS NULL AND v.rule LIKE '%{\"cohort\":%'";
+    let rules: Vec<String> = on!(db, pool => sqlx::query_scalar(query).bind(app).fetch_all(pool).await?);
+    // The rule is canonical JSON: within a text the quotes would be escaped.
+    let named = rules.iter().flat_map(|rule| rule.split("{\"cohort\":\"").skip(1));
+    Ok(named.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())).collect())
 }
 
 /// Segments whose newest rule names the cohort.

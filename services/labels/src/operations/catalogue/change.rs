@@ -6,7 +6,6 @@ use muster_catalogue::{AppCatalogue, Entry, Kind};
 use muster_jobs::{NewJob, Priority};
 use muster_profile_store::Store;
 use serde::Serialize;
-use serde_json::json;
 use utoipa::ToSchema;
 
 use super::check::check;
@@ -142,14 +141,7 @@ async fn follow_up(labels: &Labels, app: &str, owner: &str, touched: &BTreeSet<K
     let asked = labels.follow_up.iter().filter(|(of, _)| touched.contains(of));
     let kinds: BTreeSet<&'static str> = asked.map(|(_, kind)| *kind).collect();
     for kind in kinds {
-        let job = NewJob {
-            id: None,
-            app_id: Some(app.to_owned()),
-            owner: owner.to_owned(),
-            kind,
-            payload: json!({}),
-            priority: Priority::Routine,
-        };
+        let job = NewJob::of_app(app, owner, kind, Priority::Routine);
         labels.jobs.enqueue_unless_waiting(job).await?;
     }
     Ok(())

@@ -1,8 +1,7 @@
 //! What an entry must be to be kept.
 
-use chrono::NaiveTime;
 use muster_catalogue::{AppCatalogue, AppSettings, BaseCrowdCard, DisplayNames, Entry, Kind};
-use muster_days::Tz;
+use muster_days::{Tz, time_of_day};
 use muster_evaluator::SnapshotCatalogue;
 use muster_http::{FieldError, is_padded};
 use muster_profile_store::Snapshot;
@@ -105,7 +104,7 @@ fn check_settings(settings: &AppSettings, snapshot: &Snapshot, at: &str, faults:
         faults.add(&format!("{at}/time_zone"), "unknown_time_zone", detail);
     }
     if let Some(time) = &settings.routine_at
-        && NaiveTime::parse_from_str(time, "%H:%M").is_err()
+        && time_of_day(time).is_none()
     {
         let detail = format!("`{time}` is no time of day: write 06:30");
         faults.add(&format!("{at}/routine_at"), "invalid_time", detail);

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use chrono::{DateTime, NaiveTime, Utc};
 use muster_days::{Ds, Tz};
 
-use crate::store::{DailyRow, DayRow, MADE};
+use crate::store::{DailyRow, DayRow, Outcome};
 
 /// What a segment does with a day whose data are not all in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,12 +66,12 @@ pub fn due(days: &[Ds], segments: &[DailyRow], known: &[DayRow], before: &BTreeS
     let mut last: HashMap<&str, u32> = HashMap::new();
     let mut skipped: BTreeSet<(&str, u32)> = BTreeSet::new();
     for day in known {
-        match &*day.outcome {
-            MADE => {
+        match day.outcome {
+            Outcome::Made => {
                 let last = last.entry(&day.segment_id).or_default();
                 *last = day.ds.max(*last);
             }
-            "skipped" => _ = skipped.insert((&day.segment_id, day.ds)),
+            Outcome::Skipped => _ = skipped.insert((&day.segment_id, day.ds)),
             _ => {}
         }
     }
@@ -118,10 +118,10 @@ mod tests {
         let days = [20261103, 20261104, 20261105].map(day);
         let segment =
             |id: &str| DailyRow { id: id.into(), version: 1, rule: String::new(), on_missing: None };
-        let known = |id: &str, ds, outcome: &str| DayRow {
+        let known = |id: &str, ds, outcome| DayRow {
             segment_id: id.into(),
             ds,
-            outcome: outcome.into(),
+            outcome,
             detail: String::new(),
             cohort_id: None,
             previous: None,
@@ -132,11 +132,11 @@ mod tests {
         };
         let segments = ["new", "behind", "long ago", "waits", "skips"].map(segment);
         let known = [
-            known("behind", 20261103, "made"),
-            known("waits", 20261103, "made"),
-            known("waits", 20261104, "waiting"),
-            known("skips", 20261104, "made"),
-            known("skips", 20261105, "skipped"),
+            known("behind", 20261103, Outcome::Made),
+            known("waits", 20261103, Outcome::Made),
+            known("waits", 20261104, Outcome::Waiting),
+            known("skips", 20261104, Outcome::Made),
+            known("skips", 20261105, Outcome::Skipped),
         ];
         let found = due(&days, &segments, &known, &BTreeSet::from(["long ago".to_owned()]));
         let found: Vec<(u32, Vec<&str>)> = found

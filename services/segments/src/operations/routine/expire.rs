@@ -13,9 +13,14 @@ pub async fn expire(segments: &Segments, app: &str, newest: Option<Ds>) -> Resul
     if kept == 0 {
         return Ok(0);
     }
+    let old = store::daily_cohorts_before(&segments.db, app, newest.plus(1 - i64::from(kept))).await?;
+    if old.is_empty() {
+        return Ok(0);
+    }
+    let named = store::cohorts_in_rules(&segments.db, app).await?;
     let mut dropped = 0;
-    for id in store::daily_cohorts_before(&segments.db, app, newest.plus(1 - i64::from(kept))).await? {
-        if !store::segments_with_cohort(&segments.db, app, &id).await?.is_empty() {
+    for id in old {
+        if named.contains(&id) {
             continue;
         }
         if store::remove_cohort(&segments.db, app, &id).await? {

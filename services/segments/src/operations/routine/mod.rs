@@ -13,16 +13,12 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveTime, Utc};
 use muster_catalogue::AppSettings;
-use muster_days::{Ds, Tz};
+use muster_days::{Ds, Tz, time_of_day};
 use serde::Serialize;
 
 use crate::Segments;
 use crate::error::Error;
-
-/// `06:30`.
-pub fn time_of_day(text: &str) -> Option<NaiveTime> {
-    NaiveTime::parse_from_str(text, "%H:%M").ok()
-}
+use crate::store::Outcome;
 
 /// What the deployment says of daily segments.
 #[derive(Clone, Debug)]
@@ -64,7 +60,7 @@ pub async fn state(segments: &Segments, app: &str, now: DateTime<Utc>) -> Result
 /// What a job came to: by day, how many segments had which outcome.
 #[derive(Debug, Default, Serialize)]
 pub struct Done {
-    pub days: BTreeMap<Ds, BTreeMap<&'static str, usize>>,
+    pub days: BTreeMap<Ds, BTreeMap<Outcome, usize>>,
     /// Daily cohorts that were too old to be kept.
     pub dropped: usize,
 }

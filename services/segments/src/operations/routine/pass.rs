@@ -21,7 +21,7 @@ use crate::Segments;
 use crate::error::{Error, fields};
 use crate::hash;
 use crate::operations::prepare::{inputs, parse};
-use crate::store::{DailyRow, DayRow, MADE, NewCohort};
+use crate::store::{DailyRow, DayRow, NewCohort, Outcome};
 
 /// Where days are counted from.
 const FIRST: i64 = 20_200_101;
@@ -81,10 +81,10 @@ impl Pass<'_> {
     }
 
     /// Else the outcome of the day, and why.
-    fn fit<'r>(&self, segment: &'r DailyRow) -> Result<Fit<'r>, (&'static str, Value)> {
+    fn fit<'r>(&self, segment: &'r DailyRow) -> Result<Fit<'r>, (Outcome, Value)> {
         let refused = |error| match error {
-            Error::Rule(problems) => ("refused", json!({ "errors": fields(problems) })),
-            error => ("refused", json!({ "detail": error.to_string() })),
+            Error::Rule(problems) => (Outcome::Refused, json!({ "errors": fields(problems) })),
+            error => (Outcome::Refused, json!({ "detail": error.to_string() })),
         };
         let mut rule = parse(self.segments, segment.rule.as_bytes(), "").map_err(refused)?;
         rule.as_of = Some(self.ds);
@@ -93,8 +93,8 @@ impl Pass<'_> {
         let missing: Vec<&Freshness> =
             checked.freshness.iter().filter(|part| !is_in(part, self.ds)).collect();
         let outcome = match OnMissing::of(segment.on_missing.as_deref()) {
-            OnMissing::Wait => Some("waiting"),
-            OnMissing::Skip => Some("skipped"),
+            OnMissing::Wait => Some(Outcome::Waiting),
+            OnMissing::Skip => Some(Outcome::Skipped),
             OnMissing::Last => None,
         };
         if let Some(outcome) = outcome.filter(|_| !missing.is_empty()) {
@@ -127,11 +127,11 @@ impl Pass<'_> {
         let size: u64 = members.iter().map(RoaringBitmap::len).sum();
         if floor.shown(size, universe).is_none() {
             let detail = json!({ "privacy_floor": floor.users() });
-            return Ok((self.day(fit.segment, "below_floor", detail), None));
+            return Ok((self.day(fit.segment, Outcome::BelowFloor, detail), None));
         }
         let id = self.cohort_id(fit.segment);
         self.segments.profiles.write_cohort(self.app, &id, self.ds, &members)?;
-        let mut day = self.day(fit.segment, MADE, json!({}));
+        let mut day = self.day(fit.segment, Outcome::Made, json!({}));
         if let Some((_, before)) = self.before.get(&fit.segment.id)
             && let Some(file) = self.segments.profiles.cohort(self.app, before)?
         {
@@ -169,11 +169,11 @@ impl Pass<'_> {
         format!("coh_{}", Ulid::from_parts(job.timestamp_ms() + days, random))
     }
 
-    fn day(&self, segment: &DailyRow, outcome: &str, detail: Value) -> DayRow {
+    fn day(&self, segment: &DailyRow, outcome: Outcome, detail: Value) -> DayRow {
         DayRow {
             segment_id: segment.id.clone(),
             ds: self.ds.number(),
-            outcome: outcome.to_owned(),
+            outcome,
             detail: detail.to_string(),
             cohort_id: None,
             previous: None,

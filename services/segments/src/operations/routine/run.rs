@@ -8,6 +8,7 @@ use muster_days::Ds;
 use muster_evaluator::Control;
 use muster_jobs::Run;
 use muster_profile_store::Snapshot;
+use muster_rules::cost;
 use rayon::ThreadPool;
 
 use super::due::{Due, days, due};
@@ -15,6 +16,7 @@ use super::pass::{Pass, Passed};
 use super::{Done, Settings};
 use crate::Segments;
 use crate::error::Error;
+use crate::operations::prepare::parse;
 use crate::operations::served::snapshot;
 use crate::store::{self, DailyRow};
 
@@ -84,15 +86,12 @@ async fn make_day(
             return Err(Error::Stopped);
         }
         for day in &passed.days {
-            let outcome = OUTCOMES.iter().find(|outcome| **outcome == day.outcome).unwrap_or(&"refused");
-            *done.days.entry(due.ds).or_default().entry(outcome).or_default() += 1;
+            *done.days.entry(due.ds).or_default().entry(day.outcome).or_default() += 1;
         }
         write(segments, app, passed).await?;
     }
     Ok(due.segments.len())
 }
-
-const OUTCOMES: [&str; 5] = [store::MADE, "waiting", "skipped", "refused", "below_floor"];
 
 struct Order {
     app: String,
@@ -107,8 +106,12 @@ async fn pass(
     (run, now): (&Run, DateTime<Utc>),
     pool: &Arc<ThreadPool>,
 ) -> Result<Passed, Error> {
+    let costs = chunk.iter().map(|segment| {
+        // One that can't be read is refused later, and costs nothing.
+        parse(segments, segment.rule.as_bytes(), "").map_or(0, |rule| cost(&rule))
+    });
     let turn = tokio::select! {
-        turn = segments.turns.take_patiently(&order.app, chunk.len() as u64) => turn,
+        turn = segments.turns.take_patiently(&order.app, costs.sum()) => turn,
         () = run.until_stopped() => return Err(Error::Stopped),
     };
     let (segments, chunk, run, pool) = (segments.clone(), chunk.to_vec(), run.clone(), pool.clone());
