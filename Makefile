@@ -1,7 +1,7 @@
 # One front door. `make test` is everything CI runs; the servers and tools it needs beyond the Rust
 # toolchain it installs itself (deploy/servers.sh, app/tests/tools.sh).
 
-.PHONY: test lint unit split servers deployment demo bench engine neighbours fuzz builds tiers insights calibration
+.PHONY: test lint unit split servers deployment demo bench engine neighbours fuzz builds tiers insights nightly calibration
 
 test: lint deployment unit split
 
@@ -51,6 +51,11 @@ tiers:
 insights:
 	cargo build --release --locked -p muster
 	cargo run --release --locked -p muster-load-tests --bin insights -- $(ARGS)
+
+# The cohorts of a thousand daily segments in one run, and by a job each.
+nightly:
+	cargo build --release --locked -p muster
+	cargo run --release --locked -p muster-load-tests --bin nightly -- $(ARGS)
 
 # How often the intervals of sampled estimates hold the exact count.
 calibration:

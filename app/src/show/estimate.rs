@@ -80,7 +80,7 @@ fn late(part: &Value, as_of: &str) -> Option<String> {
     let (kind, name) = (text(part, "kind"), one_line(&text(part, "name")));
     let ds = text(part, "ds");
     let missing = part.get("missing_days").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    if kind == "label" || kind == "cohort" {
+    if matches!(kind.as_str(), "label" | "cohort" | "segment") {
         return match ds.as_str() {
             "" => Some(format!("  {kind} {name}: nothing published")),
             ds if ds != as_of => Some(format!("  {kind} {name}: of {ds}")),

@@ -91,6 +91,9 @@ pub fn phrase(condition: &Value) -> String {
     if let Some(cohort) = text("cohort") {
         return format!("in cohort {cohort}");
     }
+    if let Some(segment) = text("segment") {
+        return format!("in segment {segment}");
+    }
     condition.to_string()
 }
 
@@ -229,6 +232,7 @@ all of
             "cart, from 20261001, distinct days > 2",
         );
         check(json!({"cohort": "coh_1"}), "in cohort coh_1");
+        check(json!({"segment": "seg_1"}), "in segment seg_1");
         check(
             json!({"label": "p", "in": [1, 2, 3, 4, 5, 6, 7, 8]}),
             "p is 1 or 2 or 3 or 4 or 5 or 6 or 2 more",

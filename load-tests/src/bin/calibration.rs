@@ -148,7 +148,7 @@ fn random_rule(words: &Vocabulary, dice: &mut StdRng) -> Rule {
 }
 
 fn bind(rule: &Rule, snapshot: &Arc<Snapshot>) -> anyhow::Result<Bound> {
-    let checked = muster_rules::check(rule, &SnapshotCatalogue(snapshot), &Caps::default())
+    let checked = muster_rules::check(rule, &SnapshotCatalogue::new(snapshot), &Caps::default())
         .map_err(|problems| anyhow::anyhow!("{}: {problems:?}", rule.to_json()))?;
     Ok(Bound::new(checked.plan, snapshot.clone())?)
 }

@@ -229,5 +229,5 @@ fn plan(text: &str, snapshot: &Snapshot) -> anyhow::Result<Plan> {
     let caps = Caps::default();
     let refused = |problems| anyhow::anyhow!("{problems:?}");
     let rule = muster_rules::parse(text.as_bytes(), &caps).map_err(refused)?;
-    Ok(muster_rules::check(&rule, &SnapshotCatalogue(snapshot), &caps).map_err(refused)?.plan)
+    Ok(muster_rules::check(&rule, &SnapshotCatalogue::new(snapshot), &caps).map_err(refused)?.plan)
 }

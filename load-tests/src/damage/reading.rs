@@ -210,7 +210,7 @@ fn answer(snapshot: &Arc<Snapshot>, size: Size, text: &str) -> Result<DefaultHas
     let caps = Caps::default();
     // A refused rule is an answer as well, and a wrong one where the file of a name is damaged.
     let checked =
-        parse(text.as_bytes(), &caps).and_then(|rule| check(&rule, &SnapshotCatalogue(snapshot), &caps));
+        parse(text.as_bytes(), &caps).and_then(|rule| check(&rule, &SnapshotCatalogue::new(snapshot), &caps));
     let plan = match checked {
         Ok(checked) => checked.plan,
         Err(problems) => return Ok(hashed(&format!("{problems:?}"))),

@@ -43,7 +43,7 @@ pub struct Timed {
 
 impl Day {
     pub fn new(snapshot: Arc<Snapshot>) -> anyhow::Result<Day> {
-        let catalogue = SnapshotCatalogue(&snapshot);
+        let catalogue = SnapshotCatalogue::new(&snapshot);
         let names = std::iter::once(EVERYONE.to_owned()).chain(catalogue.crowd_names());
         let crowds = names.map(|name| Ok((name.clone(), universe(name, &catalogue)?)));
         let crowds: Vec<(String, Universe)> = crowds.collect::<anyhow::Result<_>>()?;

@@ -5,17 +5,36 @@ use std::collections::BTreeSet;
 use muster_days::Ds;
 use muster_profile_store::Snapshot;
 use muster_rules::crowds::{self, Counted, Crowd};
-use muster_rules::{Caps, Catalogue, CohortInfo, EventInfo, LabelInfo};
+use muster_rules::{Caps, Catalogue, CohortInfo, EventInfo, LabelInfo, SegmentCohorts};
 
 /// Beyond this many values a dictionary is not searched for the sake of a warning.
 const SEARCHED_VALUES: u32 = 200_000;
 
-pub struct SnapshotCatalogue<'a>(pub &'a Snapshot);
+pub struct SnapshotCatalogue<'a> {
+    snapshot: &'a Snapshot,
+    segments: Option<&'a SegmentCohorts>,
+}
+
+impl<'a> SnapshotCatalogue<'a> {
+    /// Without segments: rules can't name any.
+    pub fn new(snapshot: &'a Snapshot) -> SnapshotCatalogue<'a> {
+        SnapshotCatalogue { snapshot, segments: None }
+    }
+
+    pub fn with_segments(snapshot: &'a Snapshot, segments: &'a SegmentCohorts) -> SnapshotCatalogue<'a> {
+        SnapshotCatalogue { snapshot, segments: Some(segments) }
+    }
+
+    pub fn snapshot(&self) -> &'a Snapshot {
+        self.snapshot
+    }
+}
 
 impl SnapshotCatalogue<'_> {
     /// A label that the app has declared is known before anything is published of it.
     fn label(&self, id: i64) -> Option<LabelInfo> {
-        let (entry, card) = (self.0.manifest().labels.get(&id), self.0.catalogue().labels.get(&id));
+        let (entry, card) =
+            (self.snapshot.manifest().labels.get(&id), self.snapshot.catalogue().labels.get(&id));
         let declared = || card.and_then(|card| card.name.as_ref());
         let name = entry.map(|entry| &entry.name).or_else(declared)?.clone();
         let published = entry.map(|entry| entry.days.keys().copied().collect()).unwrap_or_default();
@@ -24,8 +43,8 @@ impl SnapshotCatalogue<'_> {
 
     /// Code and name of the label's tags, those first that are published.
     fn tags(&self, label: i64) -> impl Iterator<Item = (i64, &str)> {
-        let published = self.0.manifest().labels.get(&label).map(|entry| &entry.tags);
-        let declared = self.0.catalogue().labels.get(&label).into_iter().flat_map(|card| &card.tags);
+        let published = self.snapshot.manifest().labels.get(&label).map(|entry| &entry.tags);
+        let declared = self.snapshot.catalogue().labels.get(&label).into_iter().flat_map(|card| &card.tags);
         let declared =
             declared.filter(move |(code, _)| !published.is_some_and(|tags| tags.contains_key(code)));
         let declared = declared.filter_map(|(code, card)| Some((*code, card.name.as_deref()?)));
@@ -35,9 +54,9 @@ impl SnapshotCatalogue<'_> {
 
 impl Catalogue for SnapshotCatalogue<'_> {
     fn label_by_name(&self, name: &str) -> Option<LabelInfo> {
-        let published = self.0.manifest().labels.iter().find(|(_, entry)| entry.name == name);
+        let published = self.snapshot.manifest().labels.iter().find(|(_, entry)| entry.name == name);
         let declared = || {
-            let mut labels = self.0.catalogue().labels.iter();
+            let mut labels = self.snapshot.catalogue().labels.iter();
             labels.find(|(_, card)| card.name.as_deref() == Some(name)).map(|(id, _)| *id)
         };
         // A published label may have another name than the one it was declared with.
@@ -50,8 +69,14 @@ impl Catalogue for SnapshotCatalogue<'_> {
     }
 
     fn label_names(&self) -> Vec<String> {
-        let ids: BTreeSet<i64> =
-            self.0.manifest().labels.keys().chain(self.0.catalogue().labels.keys()).copied().collect();
+        let ids: BTreeSet<i64> = self
+            .snapshot
+            .manifest()
+            .labels
+            .keys()
+            .chain(self.snapshot.catalogue().labels.keys())
+            .copied()
+            .collect();
         ids.into_iter().filter_map(|id| Some(self.label(id)?.name)).collect()
     }
 
@@ -60,8 +85,8 @@ impl Catalogue for SnapshotCatalogue<'_> {
     }
 
     fn has_tag(&self, label: i64, code: i64) -> bool {
-        let published = self.0.manifest().labels.get(&label);
-        let declared = self.0.catalogue().labels.get(&label);
+        let published = self.snapshot.manifest().labels.get(&label);
+        let declared = self.snapshot.catalogue().labels.get(&label);
         published.is_some_and(|entry| entry.tags.contains_key(&code))
             || declared.is_some_and(|card| card.tags.contains_key(&code))
     }
@@ -71,7 +96,7 @@ impl Catalogue for SnapshotCatalogue<'_> {
     }
 
     fn event(&self, name: &str) -> Option<EventInfo> {
-        let entry = self.0.manifest().events.get(name)?;
+        let entry = self.snapshot.manifest().events.get(name)?;
         Some(EventInfo {
             published: entry.days.keys().copied().collect(),
             dimensions: entry.dimensions.keys().cloned().collect(),
@@ -80,19 +105,19 @@ impl Catalogue for SnapshotCatalogue<'_> {
     }
 
     fn event_names(&self) -> Vec<String> {
-        self.0.manifest().events.keys().cloned().collect()
+        self.snapshot.manifest().events.keys().cloned().collect()
     }
 
     fn has_value(&self, event: &str, dimension: &str, value: &str) -> bool {
         // A dictionary that can't be read fails the evaluation by name; here it only costs a warning.
-        match self.0.dictionary(event, dimension) {
+        match self.snapshot.dictionary(event, dimension) {
             Ok(dictionary) => dictionary.is_some_and(|dictionary| dictionary.id(value).is_some()),
             Err(_) => true,
         }
     }
 
     fn any_value(&self, event: &str, dimension: &str, matches: &dyn Fn(&str) -> bool) -> bool {
-        match self.0.dictionary(event, dimension) {
+        match self.snapshot.dictionary(event, dimension) {
             Ok(Some(dictionary)) => dictionary.len() > SEARCHED_VALUES || dictionary.values().any(matches),
             Ok(None) => false,
             Err(_) => true,
@@ -100,20 +125,24 @@ impl Catalogue for SnapshotCatalogue<'_> {
     }
 
     fn cohort(&self, id: &str) -> Option<CohortInfo> {
-        match self.0.cohort(id) {
+        match self.snapshot.cohort(id) {
             Ok(file) => Some(CohortInfo { ds: file?.meta().ds }),
             // It is there, so the rule is in order: the evaluation fails by the file's name, on any day.
             Err(_) => Some(CohortInfo { ds: self.newest()? }),
         }
     }
 
+    fn segment(&self, id: &str) -> Option<Vec<(Ds, String)>> {
+        self.segments?.get(id).cloned()
+    }
+
     fn crowd(&self, name: &str) -> Option<Crowd> {
-        let events = self.0.manifest().events.keys().map(|event| {
-            let card = self.0.catalogue().events.get(event);
+        let events = self.snapshot.manifest().events.keys().map(|event| {
+            let card = self.snapshot.catalogue().events.get(event);
             Counted::new(event, card.and_then(|card| card.active), card.and_then(|card| card.trade))
         });
         let defined = || {
-            let card = self.0.catalogue().base_crowds.get(name)?;
+            let card = self.snapshot.catalogue().base_crowds.get(name)?;
             // It was read when it was kept, with the same caps or narrower ones.
             let rule = muster_rules::from_value(&card.rule, &Caps::default()).ok()?;
             Some(Crowd::Defined { rule, retired: card.retired })
@@ -123,11 +152,11 @@ impl Catalogue for SnapshotCatalogue<'_> {
 
     fn crowd_names(&self) -> Vec<String> {
         let predefined = crowds::PREDEFINED.iter().map(|(name, _)| (*name).to_owned());
-        predefined.chain(self.0.catalogue().base_crowds.keys().cloned()).collect()
+        predefined.chain(self.snapshot.catalogue().base_crowds.keys().cloned()).collect()
     }
 
     fn newest(&self) -> Option<Ds> {
-        let manifest = self.0.manifest();
+        let manifest = self.snapshot.manifest();
         let labels = manifest.labels.values().filter_map(|entry| entry.days.keys().next_back());
         let events = manifest.events.values().filter_map(|entry| entry.days.keys().next_back());
         labels.chain(events).max().copied()
@@ -163,7 +192,7 @@ mod tests {
         let rule = |id: &str| {
             let text = format!(r#"{{"where": {{"cohort": "{id}"}}}}"#);
             let rule = parse(text.as_bytes(), &Caps::default()).unwrap();
-            check(&rule, &SnapshotCatalogue(&snapshot), &Caps::default())
+            check(&rule, &SnapshotCatalogue::new(&snapshot), &Caps::default())
         };
         let error = Bound::new(rule("coh_1").unwrap().plan, snapshot.clone()).err().unwrap().to_string();
         assert!(error.contains("coh_1.mst"), "{error}");

@@ -58,7 +58,8 @@ fn batches() {
         let app = random_app(&mut rng, users, buckets);
         let (snapshot, words) = (app.snapshot(), words(&app.rows));
         let rules: Vec<Rule> = (0..rules(0.06)).map(|_| random_rule(&mut rng, &words)).collect();
-        let alone: Vec<Bound> = rules.iter().chain(&rules[..20]).map(|rule| bind(rule, &snapshot)).collect();
+        let alone: Vec<Bound> =
+            rules.iter().chain(&rules[..20]).map(|rule| bind(rule, &snapshot, &app.rows.segments)).collect();
         let plans: Vec<Plan> = alone.iter().map(|bound| bound.plan().clone()).collect();
         let batch = Batch::new(&plans, snapshot.clone()).unwrap();
         let counts = batch.counts(&Control::NONE).unwrap();

@@ -71,6 +71,10 @@ impl Arbitrary<'_> {
             let ids: Vec<&String> = words.cohorts.keys().collect();
             return Condition::Cohort((*self.pick(&ids)).clone());
         }
+        if !words.segments.is_empty() && self.below(10) == 0 {
+            let ids: Vec<&String> = words.segments.keys().collect();
+            return Condition::Segment((*self.pick(&ids)).clone());
+        }
         match self.below(labels + events) {
             n if n < labels => Condition::Label(self.label(&words.labels[n as usize])),
             n => Condition::Event(self.event(&words.events[(n - labels) as usize])),

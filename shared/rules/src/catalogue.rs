@@ -1,5 +1,7 @@
 //! What `check` asks about an app; the caller answers from its catalogue and its published data.
 
+use std::collections::BTreeMap;
+
 use muster_days::Ds;
 
 use crate::crowds::Crowd;
@@ -30,6 +32,10 @@ pub trait Catalogue {
 
     fn cohort(&self, id: &str) -> Option<CohortInfo>;
 
+    /// The cohorts of a segment, from old to new, the last one of a day if there are several; None when the app
+    /// has no such segment, or none can be named here.
+    fn segment(&self, id: &str) -> Option<Vec<(Ds, String)>>;
+
     /// A base crowd; `all` is never asked for. [`crate::crowds::predefined`] answers for the usual ones.
     fn crowd(&self, name: &str) -> Option<Crowd>;
     /// For suggestions, without `all`.
@@ -57,6 +63,9 @@ pub struct EventInfo {
     /// Measure columns with their prefix, such as `m_amount`.
     pub measures: Vec<String>,
 }
+
+/// What [`Catalogue::segment`] answers, by the id of the segment.
+pub type SegmentCohorts = BTreeMap<String, Vec<(Ds, String)>>;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CohortInfo {

@@ -5,7 +5,7 @@ use muster_days::Ds;
 use crate::caps::Caps;
 use crate::catalogue::Catalogue;
 use crate::codes;
-use crate::conditions::{cohort, event, label};
+use crate::conditions::{cohort, event, label, segment};
 use crate::crowds;
 use crate::freshness::Freshness;
 use crate::nearest::nearest;
@@ -64,6 +64,7 @@ pub(crate) fn newest_of(parts: &[Part]) -> Option<Ds> {
         Kind::Label(label) => label.info.published.last().copied(),
         Kind::Event(event) => event.info.published.last().copied(),
         Kind::Cohort(cohort) => Some(cohort.info.ds),
+        Kind::Segment(segment) => segment.newest(),
     });
     newest.max()
 }
@@ -78,6 +79,7 @@ enum Kind<'r> {
     Label(label::Resolved<'r>),
     Event(event::Resolved<'r>),
     Cohort(cohort::Resolved<'r>),
+    Segment(segment::Resolved<'r>),
 }
 
 impl Part<'_> {
@@ -86,6 +88,7 @@ impl Part<'_> {
             Kind::Label(label) => label.date(&self.pointer, dating),
             Kind::Event(event) => event.date(&self.pointer, dating),
             Kind::Cohort(cohort) => cohort.date(&self.pointer, dating),
+            Kind::Segment(segment) => segment.date(&self.pointer, dating),
         };
         Leaf { pointer: self.pointer, test }
     }
@@ -110,6 +113,7 @@ impl Names<'_> {
             Condition::Label(condition) => label::resolve(self, condition, at).map(Kind::Label),
             Condition::Event(condition) => event::resolve(self, condition, at).map(Kind::Event),
             Condition::Cohort(id) => cohort::resolve(self, id, at).map(Kind::Cohort),
+            Condition::Segment(id) => segment::resolve(self, id, at).map(Kind::Segment),
         };
         let Some(kind) = kind else { return Node::Any(Vec::new()) };
         parts.push(Part { pointer: at.to_string(), kind });

@@ -42,6 +42,9 @@ codes! { PROBLEMS:
     UNKNOWN_DIMENSION = "unknown_dimension",
     UNKNOWN_MEASURE = "unknown_measure",
     UNKNOWN_COHORT = "unknown_cohort",
+    UNKNOWN_SEGMENT = "unknown_segment",
+    SEGMENT_NOT_MADE = "segment_not_made",
+    SEGMENT_CYCLE = "segment_cycle",
     NO_DATA = "no_data",
     CROWD_IN_CROWD = "crowd_in_crowd",
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::caps::Caps;
 use crate::codes;
-use crate::conditions::{cohort, event, label};
+use crate::conditions::{cohort, event, label, segment};
 use crate::cost::cost;
 use crate::depth::{TooDeep, too_deep};
 use crate::json::Json;
@@ -16,7 +16,7 @@ use crate::rule::{Condition, EVERYONE, Rule, VERSION};
 use crate::shape;
 
 const TOP: [&str; 4] = ["version", "universe", "as_of", "where"];
-const KINDS: [&str; 6] = ["all", "any", "not", "label", "event", "cohort"];
+const KINDS: [&str; 7] = ["all", "any", "not", "label", "event", "cohort", "segment"];
 
 /// Reads a rule from JSON text. Nothing recurses before the text's depth is known to be within the cap.
 pub fn parse(text: &[u8], caps: &Caps) -> Result<Rule, Vec<Problem>> {
@@ -135,7 +135,8 @@ impl Reader<'_> {
             }
             "label" => label::read(self, fields, at).map(Condition::Label),
             "event" => event::read(self, fields, at).map(Condition::Event),
-            _ => cohort::read(self, fields, at).map(Condition::Cohort),
+            "cohort" => cohort::read(self, fields, at).map(Condition::Cohort),
+            _ => segment::read(self, fields, at).map(Condition::Segment),
         }
     }
 

@@ -1,5 +1,7 @@
 //! The tree of a rule as its author wrote it, and its canonical JSON.
 
+use std::collections::BTreeMap;
+
 use muster_days::Ds;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -37,6 +39,8 @@ pub enum Condition {
     Event(EventCondition),
     /// Members of the cohort with this id.
     Cohort(String),
+    /// Members of the newest cohort of the segment with this id.
+    Segment(String),
 }
 
 impl Rule {
@@ -44,6 +48,32 @@ impl Rule {
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("text keys and plain values always serialise")
     }
+}
+
+impl Rule {
+    /// The segments that the rule names, each with the JSON pointer of a condition that does.
+    pub fn segments(&self) -> BTreeMap<&str, String> {
+        let mut found = BTreeMap::new();
+        let mut left = vec![("/where".to_owned(), &self.root)];
+        while let Some((pointer, condition)) = left.pop() {
+            match condition {
+                Condition::All(items) => left.extend(inside(&pointer, "all", items)),
+                Condition::Any(items) => left.extend(inside(&pointer, "any", items)),
+                Condition::Not(inner) => left.push((format!("{pointer}/not"), inner)),
+                Condition::Segment(id) => _ = found.insert(id.as_str(), pointer),
+                Condition::Label(_) | Condition::Event(_) | Condition::Cohort(_) => {}
+            }
+        }
+        found
+    }
+}
+
+fn inside<'r>(
+    pointer: &str,
+    key: &str,
+    items: &'r [Condition],
+) -> impl Iterator<Item = (String, &'r Condition)> {
+    items.iter().enumerate().map(move |(n, item)| (format!("{pointer}/{key}/{n}"), item))
 }
 
 impl Serialize for Rule {
@@ -68,6 +98,7 @@ impl Serialize for Condition {
             Condition::Label(label) => label.serialize(serializer),
             Condition::Event(event) => event.serialize(serializer),
             Condition::Cohort(id) => single(serializer, "cohort", id),
+            Condition::Segment(id) => single(serializer, "segment", id),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use muster_days::Ds;
 
-use crate::catalogue::{Catalogue, CohortInfo, EventInfo, LabelInfo};
+use crate::catalogue::{Catalogue, CohortInfo, EventInfo, LabelInfo, SegmentCohorts};
 use crate::crowds::{self, Counted, Crowd};
 
 /// An app's names and published days, written down.
@@ -14,6 +14,7 @@ pub struct Vocabulary {
     pub events: Vec<EventWords>,
     /// Id → the day it was made for.
     pub cohorts: BTreeMap<String, Ds>,
+    pub segments: SegmentCohorts,
     /// Base crowds of the app's own, by name.
     pub crowds: BTreeMap<String, Crowd>,
 }
@@ -105,6 +106,10 @@ impl Catalogue for Vocabulary {
 
     fn cohort(&self, id: &str) -> Option<CohortInfo> {
         self.cohorts.get(id).map(|ds| CohortInfo { ds: *ds })
+    }
+
+    fn segment(&self, id: &str) -> Option<Vec<(Ds, String)>> {
+        self.segments.get(id).cloned()
     }
 
     fn crowd(&self, name: &str) -> Option<Crowd> {

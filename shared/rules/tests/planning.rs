@@ -183,6 +183,48 @@ fn what_can_match_nobody_is_a_warning() {
 }
 
 #[test]
+fn a_segment_is_the_cohort_that_was_newest_on_the_day_looked_from() {
+    let mut words = shop::shop();
+    let cohorts = [(20261025, "coh_old"), (20261028, "coh_mid"), (20261030, "coh_new")];
+    let cohorts = cohorts.map(|(day, id)| (ds(day), id.to_owned()));
+    words.cohorts.extend(cohorts.iter().map(|(day, id)| (id.clone(), *day)));
+    // One that was deleted a moment ago is not used.
+    let deleted = [(ds(20261028), "coh_deleted".to_owned())];
+    let cohorts = [&cohorts[..2], &deleted, &cohorts[2..]].concat();
+    words.segments.insert("seg_2".to_owned(), cohorts);
+    words.segments.insert("seg_new".to_owned(), Vec::new());
+    let check =
+        |text: &str| check(&parse(text.as_bytes(), &Caps::default()).unwrap(), &words, &Caps::default());
+    let used = |day: i64| {
+        let text = format!(r#"{{"as_of": {day}, "where": {{"not": {{"segment": "seg_2"}}}}}}"#);
+        let found = check(&text).unwrap();
+        let Test::Cohort { id } = &found.plan.leaves[0].test else { panic!() };
+        (id.clone(), serde_json::to_value(&found.freshness[0]).unwrap())
+    };
+    for (day, id, ds) in [(20261025, "coh_old", 20261025), (20261029, "coh_mid", 20261028)] {
+        let fresh = json!({"pointer": "/where/not", "kind": "segment", "name": "seg_2", "ds": ds, "missing_days": []});
+        assert_eq!(used(day), (id.to_owned(), fresh));
+    }
+    let newest = check(r#"{"where": {"segment": "seg_2"}}"#).unwrap();
+    assert_eq!(newest.plan.as_of.number(), 20261030);
+
+    let refused = |text: &str| {
+        let problems = check(text).unwrap_err();
+        (problems[0].code, problems[0].pointer.clone())
+    };
+    let early = r#"{"as_of": 20261024, "where": {"any": [{"segment": "seg_2"}]}}"#;
+    assert_eq!(refused(early), (codes::SEGMENT_NOT_MADE, "/where/any/0/segment".to_owned()));
+    let never = r#"{"where": {"segment": "seg_new"}}"#;
+    assert_eq!(refused(never), (codes::SEGMENT_NOT_MADE, "/where/segment".to_owned()));
+    let unknown = r#"{"where": {"segment": "seg_3"}}"#;
+    assert_eq!(refused(unknown), (codes::UNKNOWN_SEGMENT, "/where/segment".to_owned()));
+    let named = r#"{"where": {"any": [{"segment": "b"}, {"not": {"all": [{"segment": "a"}]}}]}}"#;
+    let rule = parse(named.as_bytes(), &Caps::default()).unwrap();
+    let named: Vec<(&str, String)> = rule.segments().into_iter().collect();
+    assert_eq!(named, [("a", "/where/any/1/not/all/0".to_owned()), ("b", "/where/any/0".to_owned())]);
+}
+
+#[test]
 fn many_warnings_are_cut_short_with_a_word() {
     let condition = r#"{"label": "nobody_has", "set": true}"#;
     let text = format!(r#"{{"where": {{"any": [{}]}}}}"#, vec![condition; 150].join(","));

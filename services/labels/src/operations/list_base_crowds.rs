@@ -64,7 +64,7 @@ fn every_crowd(snapshot: &Snapshot) -> Vec<BaseCrowd> {
         description: "Every user that a label or an event has ever named.".to_owned(),
         ..BaseCrowd::default()
     };
-    let known = SnapshotCatalogue(snapshot);
+    let known = SnapshotCatalogue::new(snapshot);
     let windows = PREDEFINED.iter().filter_map(|&(name, _)| match known.crowd(name)? {
         Crowd::Window { events, days } => Some(BaseCrowd {
             name: name.to_owned(),

@@ -129,7 +129,7 @@ fn pairs_shown(snapshot: &Snapshot, id: i64) -> bool {
 
 /// The name that rules use; the id where a label was declared without one.
 pub fn name_of(snapshot: &Snapshot, id: i64) -> String {
-    SnapshotCatalogue(snapshot).label_by_id(id).map_or_else(|| id.to_string(), |label| label.name)
+    SnapshotCatalogue::new(snapshot).label_by_id(id).map_or_else(|| id.to_string(), |label| label.name)
 }
 
 /// The id of the label that `given` names: by its id, else by its name. It may be declared alone.
@@ -139,7 +139,7 @@ pub fn find_label(snapshot: &Snapshot, given: &str) -> Result<i64> {
     {
         return Ok(id);
     }
-    let known = SnapshotCatalogue(snapshot);
+    let known = SnapshotCatalogue::new(snapshot);
     let named = known.label_by_name(given).map(|label| label.id);
     named.ok_or_else(|| Error::UnknownName {
         what: What::Label,

@@ -24,7 +24,7 @@ pub async fn snapshot(metrics: &Metrics, app: &str) -> Result<Arc<Snapshot>, Err
 
 /// The whole app and the base crowds.
 pub fn crowd_names(snapshot: &Snapshot) -> Vec<String> {
-    let mut names = SnapshotCatalogue(snapshot).crowd_names();
+    let mut names = SnapshotCatalogue::new(snapshot).crowd_names();
     names.push(EVERYONE.to_owned());
     names
 }

@@ -84,7 +84,7 @@ impl Plan {
     /// None while nothing is published. Days before `oldest` are left out.
     pub fn new(snapshot: &Snapshot, settings: &Settings, oldest: Option<Ds>) -> Option<Plan> {
         let manifest = snapshot.manifest();
-        let newest = SnapshotCatalogue(snapshot).newest()?;
+        let newest = SnapshotCatalogue::new(snapshot).newest()?;
         let from = newest.plus(1 - i64::from(settings.recent_days.max(1)));
         let from = oldest.map_or(from, |oldest| from.max(oldest));
         let mut days = Vec::new();
@@ -209,7 +209,7 @@ fn published(manifest: &Manifest, from: Ds) -> BTreeSet<Ds> {
 
 /// The whole app and the base crowds that are in use, each the very users that a rule counts in which names it.
 fn crowds(snapshot: &Snapshot, ds: Ds) -> Vec<Crowd> {
-    let catalogue = SnapshotCatalogue(snapshot);
+    let catalogue = SnapshotCatalogue::new(snapshot);
     let crowd = |name: String| {
         let rule = Rule { universe: name.clone(), as_of: Some(ds), root: Condition::All(Vec::new()) };
         let (universe, freshness) = match check(&rule, &catalogue, &Caps::default()) {
@@ -245,7 +245,7 @@ impl Before {
 
     fn new(catalogue: &SnapshotCatalogue, (crowd, fingerprint): (&str, &str), ds: Ds) -> Before {
         let earlier = earlier(catalogue, crowd, ds);
-        let days = earlier.iter().flat_map(|of| universe_files(&of.users, catalogue.0.manifest()));
+        let days = earlier.iter().flat_map(|of| universe_files(&of.users, catalogue.snapshot().manifest()));
         let files: Vec<&str> = std::iter::once(fingerprint).chain(days).collect();
         Before { fingerprint: hash(&files), earlier }
     }

@@ -5,7 +5,6 @@ use chrono::Utc;
 use muster_days::Ds;
 use muster_evaluator::Control;
 use muster_jobs::{Failure, Handler, Run};
-use muster_rules::cost;
 use muster_sql::is_unique_violation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -14,7 +13,7 @@ use tracing::Span;
 use crate::Segments;
 use crate::answers::Cohort;
 use crate::error::Error;
-use crate::operations::{CohortOrder, make_cohort, parse};
+use crate::operations::{Asked, CohortOrder, make_cohort};
 use crate::store;
 
 pub const RUN_SEGMENT: &str = "segment";
@@ -54,23 +53,18 @@ impl Handler for RunHandler {
         }
         let rule = store::version(&self.segments.db, &app, &payload.segment_id, payload.version).await?;
         let rule = rule.ok_or(Error::NotFound("such segment version"))?;
-        let order = CohortOrder {
-            app,
-            segment: payload.segment_id,
-            version: payload.version,
-            rule,
-            as_of: payload.as_of,
-            job: run.job.id.clone(),
-        };
+        let mut asked = Asked::read(&self.segments, &app, rule.as_bytes(), "").await?;
+        asked.rule.as_of = payload.as_of.or(asked.rule.as_of);
+        let (segment, version, job) = (payload.segment_id, payload.version, run.job.id.clone());
+        let order = CohortOrder { app, segment, version, asked, job };
         make(&self.segments, run, order).await
     }
 }
 
 async fn make(segments: &Segments, run: &Run, order: CohortOrder) -> Result<Value, Failure> {
     let app = order.app.clone();
-    let cost = cost(&parse(segments, order.rule.as_bytes(), "")?);
     let turn = tokio::select! {
-        turn = segments.turns.take_patiently(&app, cost) => turn,
+        turn = segments.turns.take_patiently(&app, order.asked.cost()) => turn,
         () = run.until_stopped() => return Err(Failure::stopped()),
     };
     let (worker, watched, span) = (segments.clone(), run.clone(), Span::current());

@@ -6,7 +6,7 @@ use muster_evaluator::{Bound, Control, EvaluationError, Sampled, Sampling};
 use muster_rules::Rule;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::prepare::Prepared;
+use super::prepare::{Asked, Prepared};
 use crate::Segments;
 use crate::answers::Estimate;
 use crate::error::Error;
@@ -26,14 +26,14 @@ pub struct Contract {
 pub fn estimate(
     segments: &Segments,
     app: &str,
-    rule: &Rule,
+    asked: &Asked,
     contract: Contract,
     began: Instant,
     stopped: &(dyn Fn() -> bool + Sync),
 ) -> Result<Estimate, Error> {
-    let prepared = Prepared::open(segments, app, rule, "")?;
+    let prepared = Prepared::open(segments, app, asked, "")?;
     let span = tracing::info_span!("evaluate", conditions = prepared.bound.plan().leaves.len());
-    let sampling = contract.sampling(rule, began);
+    let sampling = contract.sampling(&asked.rule, began);
     let control = Control { stopped, progress: &|_| {} };
     let counted = span.in_scope(|| count(&prepared.bound, sampling.as_ref(), &control))?;
     let leaves = &prepared.bound.plan().leaves;

@@ -5,15 +5,20 @@ use muster_profile_store::Place;
 use muster_rules::Universe;
 use serde_json::{Value, json};
 
-use super::prepare::{Prepared, parse};
+use super::prepare::{Asked, Prepared};
 use super::served::snapshot;
 use crate::Segments;
 use crate::answers::{Cohort, ConditionHeld, InUniverse, Membership};
 use crate::error::Error;
 
 /// `member` comes from the cohort as it was made; the conditions are looked up in today's data, as of the
-/// cohort's day.
-pub fn membership(segments: &Segments, cohort: &Cohort, user: &str) -> Result<Membership, Error> {
+/// cohort's day. `asked` is the cohort's rule.
+pub fn membership(
+    segments: &Segments,
+    cohort: &Cohort,
+    asked: Result<Asked, Error>,
+    user: &str,
+) -> Result<Membership, Error> {
     let snapshot = snapshot(segments, &cohort.app_id)?;
     let place = snapshot.directory().find(user.as_bytes());
     let mut answer = Membership {
@@ -32,16 +37,21 @@ pub fn membership(segments: &Segments, cohort: &Cohort, user: &str) -> Result<Me
     let file = segments.profiles.cohort(&cohort.app_id, &cohort.id)?;
     let file = file.ok_or_else(|| Error::Inside(format!("the file of {} is missing", cohort.id)))?;
     answer.member = file.members(place.bucket)?.is_some_and(|members| members.contains(place.ordinal));
-    match why(segments, cohort, place, &mut answer) {
+    match asked.and_then(|asked| why(segments, cohort, &asked, place, &mut answer)) {
         // The rule no longer fits the data: the cohort still stands, only its reasons can't be told.
         Err(Error::Rule(_)) => Ok(answer),
         result => result.map(|()| answer),
     }
 }
 
-fn why(segments: &Segments, cohort: &Cohort, place: Place, answer: &mut Membership) -> Result<(), Error> {
-    let rule = parse(segments, cohort.rule.to_string().as_bytes(), "")?;
-    let prepared = Prepared::open(segments, &cohort.app_id, &rule, "")?;
+fn why(
+    segments: &Segments,
+    cohort: &Cohort,
+    asked: &Asked,
+    place: Place,
+    answer: &mut Membership,
+) -> Result<(), Error> {
+    let prepared = Prepared::open(segments, &cohort.app_id, asked, "")?;
     let explanation = prepared.bound.explain(place)?;
     let name = match &prepared.bound.plan().universe {
         Universe::All => "all".to_owned(),

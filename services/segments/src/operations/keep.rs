@@ -1,12 +1,14 @@
 //! Creates, changes and shows segments. A rule is checked before it is kept.
 
+use std::collections::{HashMap, HashSet};
+
 use chrono::{DateTime, Utc};
 use muster_evaluator::SnapshotCatalogue;
-use muster_rules::check;
+use muster_rules::{Problem, Rule, check, codes};
 use ulid::Ulid;
 
 use super::floor::floor;
-use super::prepare::parse;
+use super::prepare::Asked;
 use super::routine::OnMissing;
 use super::served::snapshot;
 use crate::Segments;
@@ -28,8 +30,7 @@ pub struct SegmentChange {
 }
 
 impl SegmentChange {
-    /// The canonical rule, once everything is in order.
-    fn check(&self, segments: &Segments, app: &str) -> Result<String, Error> {
+    fn check_words(&self) -> Result<(), Error> {
         if self.name.trim().is_empty() || self.name.len() > NAME_BYTES {
             let detail = format!("The name has 1 to {NAME_BYTES} bytes.");
             return Err(Error::Body { pointer: "/name", code: "bad_name", detail });
@@ -42,13 +43,21 @@ impl SegmentChange {
             let detail = "`on_missing` is `last`, `wait` or `skip`.".to_owned();
             return Err(Error::Body { pointer: "/on_missing", code: "unknown_on_missing", detail });
         }
-        let rule = parse(segments, self.rule.as_bytes(), "/rule")?;
-        let snapshot = snapshot(segments, app)?;
-        check(&rule, &SnapshotCatalogue(&snapshot), &segments.caps).map_err(|problems| {
-            Error::Rule(problems.into_iter().map(|problem| problem.under("/rule")).collect())
-        })?;
-        Ok(rule.to_json())
+        Ok(())
     }
+}
+
+/// Whether the rule fits the data. A segment that it names may have nothing made of it yet.
+fn check_rule(segments: &Segments, app: &str, asked: &Asked) -> Result<(), Error> {
+    let snapshot = snapshot(segments, app)?;
+    let catalogue = SnapshotCatalogue::with_segments(&snapshot, &asked.segments);
+    let checked = check(&asked.rule, &catalogue, &segments.caps);
+    let mut problems = checked.err().unwrap_or_default();
+    problems.retain(|problem| problem.code != codes::SEGMENT_NOT_MADE);
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Rule(problems.into_iter().map(|problem| problem.under("/rule")).collect()))
 }
 
 pub async fn create(
@@ -58,7 +67,7 @@ pub async fn create(
     by: &str,
     now: DateTime<Utc>,
 ) -> Result<Segment, Error> {
-    let (rule, new) = checked(segments, app, new).await?;
+    let rule = checked(segments, (app, None), &new).await?;
     let now = now.timestamp_millis();
     let row = SegmentRow {
         id: format!("seg_{}", Ulid::generate()),
@@ -83,7 +92,7 @@ pub async fn change(
     now: DateTime<Utc>,
 ) -> Result<Segment, Error> {
     get(segments, app, id).await?;
-    let (rule, new) = checked(segments, app, new).await?;
+    let rule = checked(segments, (app, Some(id)), &new).await?;
     let to =
         Change { name: &new.name, refresh: &new.refresh, on_missing: new.on_missing.as_deref(), rule: &rule };
     store::change(&segments.db, (app, id), to, by, now).await?;
@@ -95,15 +104,62 @@ pub async fn get(segments: &Segments, app: &str, id: &str) -> Result<Segment, Er
     shown(segments, row).await
 }
 
-/// Checking reads the store, so it gets a thread of its own.
+/// The canonical rule, once everything is in order. `id` is the segment that is to have it, if there is one.
 async fn checked(
     segments: &Segments,
-    app: &str,
-    new: SegmentChange,
-) -> Result<(String, SegmentChange), Error> {
+    (app, id): (&str, Option<&str>),
+    new: &SegmentChange,
+) -> Result<String, Error> {
+    new.check_words()?;
+    let asked = Asked::read(segments, app, new.rule.as_bytes(), "/rule").await?;
+    if let Some(id) = id {
+        refuse_cycle(segments, app, id, &asked.rule).await?;
+    }
+    let text = asked.rule.to_json();
+    // This reads the store.
     let (segments, app) = (segments.clone(), app.to_owned());
-    let check = move || new.check(&segments, &app).map(|rule| (rule, new));
-    tokio::task::spawn_blocking(check).await.map_err(|error| Error::Inside(error.to_string()))?
+    let check = tokio::task::spawn_blocking(move || check_rule(&segments, &app, &asked));
+    check.await.map_err(|error| Error::Inside(error.to_string()))??;
+    Ok(text)
+}
+
+/// Refuses a rule that leads back to its own segment.
+async fn refuse_cycle(segments: &Segments, app: &str, id: &str, rule: &Rule) -> Result<(), Error> {
+    let named = rule.segments();
+    if named.is_empty() {
+        return Ok(());
+    }
+    let rules = store::rules_with_segments(&segments.db, app).await?;
+    for (first, pointer) in named {
+        let Some(way) = way(&rules, first, id) else { continue };
+        let detail = format!("the segment would name itself: {id} → {}", way.join(" → "));
+        let pointer = format!("/rule{pointer}/segment");
+        return Err(Error::Rule(vec![Problem {
+            pointer,
+            code: codes::SEGMENT_CYCLE,
+            detail,
+            nearest: None,
+        }]));
+    }
+    Ok(())
+}
+
+/// The segments from `first` to `last`, each of which names the next.
+fn way<'r>(rules: &'r HashMap<String, String>, first: &'r str, last: &str) -> Option<Vec<&'r str>> {
+    let mut seen = HashSet::from([first]);
+    let mut ways = vec![vec![first]];
+    while let Some(way) = ways.pop() {
+        let end = *way.last()?;
+        if end == last {
+            return Some(way);
+        }
+        for next in rules.get(end).map(|rule| store::named(rule, "segment")).into_iter().flatten() {
+            if seen.insert(next) {
+                ways.push([&way[..], &[next]].concat());
+            }
+        }
+    }
+    None
 }
 
 /// The row as the API shows it.

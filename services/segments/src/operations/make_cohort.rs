@@ -3,11 +3,10 @@
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
-use muster_days::Ds;
 use muster_evaluator::Control;
 use roaring::RoaringBitmap;
 
-use super::prepare::{Prepared, parse};
+use super::prepare::{Asked, Prepared};
 use crate::Segments;
 use crate::error::Error;
 use crate::hash;
@@ -19,10 +18,7 @@ pub struct CohortOrder {
     pub app: String,
     pub segment: String,
     pub version: u32,
-    /// Canonical JSON.
-    pub rule: String,
-    /// Overrides the rule's own day.
-    pub as_of: Option<Ds>,
+    pub asked: Asked,
     pub job: String,
 }
 
@@ -35,9 +31,7 @@ pub fn make_cohort(
     now: DateTime<Utc>,
 ) -> Result<NewCohort, Error> {
     let began = Instant::now();
-    let mut rule = parse(segments, order.rule.as_bytes(), "")?;
-    rule.as_of = order.as_of.or(rule.as_of);
-    let prepared = Prepared::open(segments, &order.app, &rule, "")?;
+    let prepared = Prepared::open(segments, &order.app, &order.asked, "")?;
     let span = tracing::info_span!("evaluate", conditions = prepared.bound.plan().leaves.len());
     let (universe, members) = span.in_scope(|| -> Result<_, Error> {
         Ok((prepared.bound.universe_size(control)?, prepared.bound.members(control)?))
@@ -48,6 +42,7 @@ pub fn make_cohort(
         return Err(Error::BelowFloor(floor));
     }
     // The day is fixed from here on: asked later why a user is in, the rule looks from the same day.
+    let mut rule = order.asked.rule.clone();
     rule.as_of = Some(prepared.as_of());
     let id = order.job.replacen("job_", "coh_", 1);
     let hash = hash::of_members(prepared.bound.snapshot().directory(), &members);

@@ -17,6 +17,6 @@ pub use export::{Format, export};
 pub use floor::floor;
 pub use keep::{SegmentChange, change, create, get, shown};
 pub use make_cohort::{CohortOrder, make_cohort};
-pub use prepare::parse;
+pub use prepare::Asked;
 pub use served::require_served;
 pub use verify::verify;

@@ -1,25 +1,48 @@
 //! From a rule's text to something that can be evaluated: parsed, checked against what is published, and
 //! bound to it.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use muster_catalogue::Floor;
 use muster_days::Ds;
 use muster_evaluator::{Bound, SnapshotCatalogue, plan_files};
 use muster_profile_store::Manifest;
-use muster_rules::{Checked, Freshness, Plan, Rule, Warning, check};
+use muster_rules::{Checked, Freshness, Plan, Rule, SegmentCohorts, Warning, check, cost};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::served::snapshot;
 use crate::Segments;
 use crate::error::Error;
 use crate::instruments;
+use crate::store;
 
 /// A rule on one snapshot of its app.
 pub struct Prepared {
     pub bound: Bound,
     pub freshness: Vec<Freshness>,
     pub warnings: Vec<Warning>,
+}
+
+/// A rule, and what was made of the segments that it names.
+pub struct Asked {
+    pub rule: Rule,
+    pub segments: SegmentCohorts,
+}
+
+impl Asked {
+    /// Reads a rule that stands under `prefix` in the request's body.
+    pub async fn read(segments: &Segments, app: &str, text: &[u8], prefix: &str) -> Result<Asked, Error> {
+        let rule = parse(segments, text, prefix)?;
+        let named: BTreeSet<&str> = rule.segments().into_keys().collect();
+        let segments = store::segment_cohorts(&segments.db, app, &named).await?;
+        Ok(Asked { rule, segments })
+    }
+
+    /// Its weight in quotas and in the line before the evaluator.
+    pub fn cost(&self) -> u64 {
+        cost(&self.rule)
+    }
 }
 
 /// Reads a rule that stands under `prefix` in the request's body.
@@ -31,22 +54,23 @@ pub fn parse(segments: &Segments, text: &[u8], prefix: &str) -> Result<Rule, Err
 impl Prepared {
     /// Opens the newest snapshot and binds the rule to it. When the files are replaced in that very moment
     /// it is done again with the snapshot that replaced them.
-    pub fn open(segments: &Segments, app: &str, rule: &Rule, prefix: &str) -> Result<Prepared, Error> {
+    pub fn open(segments: &Segments, app: &str, asked: &Asked, prefix: &str) -> Result<Prepared, Error> {
         let began = Instant::now();
-        let opened = match Prepared::try_open(segments, app, rule, prefix) {
-            Err(error) if error.is_stale() => Prepared::try_open(segments, app, rule, prefix),
+        let opened = match Prepared::try_open(segments, app, asked, prefix) {
+            Err(error) if error.is_stale() => Prepared::try_open(segments, app, asked, prefix),
             result => result,
         };
         instruments::opened(began.elapsed());
         opened
     }
 
-    fn try_open(segments: &Segments, app: &str, rule: &Rule, prefix: &str) -> Result<Prepared, Error> {
+    fn try_open(segments: &Segments, app: &str, asked: &Asked, prefix: &str) -> Result<Prepared, Error> {
         let snapshot = snapshot(segments, app)?;
         let refused = |problems: Vec<muster_rules::Problem>| {
             Error::Rule(problems.into_iter().map(|problem| problem.under(prefix)).collect())
         };
-        let checked = check(rule, &SnapshotCatalogue(&snapshot), &segments.caps).map_err(refused)?;
+        let catalogue = SnapshotCatalogue::with_segments(&snapshot, &asked.segments);
+        let checked = check(&asked.rule, &catalogue, &segments.caps).map_err(refused)?;
         let Checked { plan, warnings, freshness } = checked;
         let bound = Bound::new(plan, snapshot)?;
         Ok(Prepared { bound, freshness, warnings })

@@ -3,18 +3,22 @@
 use muster_evaluator::Control;
 use roaring::RoaringBitmap;
 
-use super::prepare::{Prepared, parse};
+use super::prepare::{Asked, Prepared};
 use super::served::snapshot;
 use crate::Segments;
 use crate::answers::{Cohort, Verified};
 use crate::error::Error;
 use crate::hash;
 
-/// Blocks; takes as long as making the cohort.
-pub fn verify(segments: &Segments, cohort: &Cohort, control: &Control<'_>) -> Result<Verified, Error> {
+/// `asked` is the cohort's rule. Blocks; takes as long as making the cohort.
+pub fn verify(
+    segments: &Segments,
+    cohort: &Cohort,
+    asked: &Asked,
+    control: &Control<'_>,
+) -> Result<Verified, Error> {
     let hash_of_file = hash_of_file(segments, cohort)?;
-    let rule = parse(segments, cohort.rule.to_string().as_bytes(), "")?;
-    let prepared = match Prepared::open(segments, &cohort.app_id, &rule, "") {
+    let prepared = match Prepared::open(segments, &cohort.app_id, asked, "") {
         Err(Error::Rule(_)) => None,
         prepared => Some(prepared?),
     };

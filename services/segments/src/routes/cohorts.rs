@@ -100,7 +100,7 @@ pub async fn delete(
     let (app, id) = path.into_inner();
     caller.require(&app, Role::Segment)?;
     find(&segments, &app, &id).await?;
-    let users = store::segments_with_cohort(&segments.db, &app, &id).await?;
+    let users = store::segments_naming(&segments.db, &app, ("cohort", &id)).await?;
     if !users.is_empty() {
         let detail = "Segments use this cohort in their rules; change or delete these first.";
         return Err(Problem::new(Kind::Conflict, "cohort_in_use", detail).with("segments", users));

@@ -6,14 +6,13 @@ use actix_web::web::{Data, Json, Path, Query};
 use muster_evaluator::Control;
 use muster_http::{Caller, Page, PageQuery, Problem, ProblemBody, Role};
 use muster_jobs::Priority;
-use muster_rules::cost;
 
 use super::cohorts::find_open;
 use crate::Segments;
 use crate::answers::{SegmentDay, Verified};
 use crate::daily::ask;
 use crate::error::Error;
-use crate::operations;
+use crate::operations::{self, Asked};
 use crate::store;
 
 /// List what the days of a daily segment came to, newest first.
@@ -94,12 +93,12 @@ pub async fn verify(
     let (app, id) = path.into_inner();
     caller.require(&app, Role::Read)?;
     let cohort = find_open(&segments, &app, &id).await?;
-    let cost = cost(&operations::parse(&segments, cohort.rule.to_string().as_bytes(), "")?);
-    let turn = segments.turns.take(&app, cost).await.map_err(Error::from)?;
+    let asked = Asked::read(&segments, &app, cohort.rule.to_string().as_bytes(), "").await?;
+    let turn = segments.turns.take(&app, asked.cost()).await.map_err(Error::from)?;
     let worker = segments.clone();
     let verified = tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        operations::verify(&worker, &cohort, &Control::NONE)
+        operations::verify(&worker, &cohort, &asked, &Control::NONE)
     });
     Ok(Json(verified.await.map_err(Problem::internal)??))
 }

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use actix_web::web::{Bytes, Data, Json, Path, Query};
 use muster_http::{Caller, Kind, Problem, Role};
-use muster_rules::cost;
 use serde::Deserialize;
 use tracing::Span;
 use utoipa::IntoParams;
@@ -14,7 +13,7 @@ use utoipa::IntoParams;
 use crate::Segments;
 use crate::answers::Estimate;
 use crate::error::Error;
-use crate::operations::{self, Contract};
+use crate::operations::{self, Asked, Contract};
 
 /// No answer takes longer; a larger budget is a mistake.
 const LONGEST_BUDGET_MS: f64 = 3_600_000.0;
@@ -88,13 +87,13 @@ pub async fn estimate(
     let watched = waiting.0.clone();
     let began = Instant::now();
     let contract = query.contract()?;
-    let rule = operations::parse(&segments, &body, "")?;
-    let turn = segments.turns.take(&app, cost(&rule)).await.map_err(Error::from)?;
+    let asked = Asked::read(&segments, &app, &body, "").await?;
+    let turn = segments.turns.take(&app, asked.cost()).await.map_err(Error::from)?;
     let span = Span::current();
     let estimate = move || {
         let _turn = turn;
         let stopped = || !watched.load(Ordering::Relaxed);
-        span.in_scope(|| operations::estimate(&segments, &app, &rule, contract, began, &stopped))
+        span.in_scope(|| operations::estimate(&segments, &app, &asked, contract, began, &stopped))
     };
     let answer = tokio::task::spawn_blocking(estimate).await.map_err(Problem::internal)?;
     drop(waiting);

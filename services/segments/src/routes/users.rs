@@ -12,7 +12,7 @@ use utoipa::IntoParams;
 use super::cohorts::find_open;
 use crate::Segments;
 use crate::answers::Membership;
-use crate::operations::{self, Format};
+use crate::operations::{self, Asked, Format};
 
 /// Chunks that may wait for a slow reader.
 const CHUNKS: usize = 4;
@@ -93,6 +93,7 @@ pub async fn membership(
     let (app, id, user) = path.into_inner();
     caller.require(&app, Role::Export)?;
     let cohort = find_open(&segments, &app, &id).await?;
-    let explain = move || operations::membership(&segments, &cohort, &user);
+    let asked = Asked::read(&segments, &app, cohort.rule.to_string().as_bytes(), "").await;
+    let explain = move || operations::membership(&segments, &cohort, asked, &user);
     Ok(Json(tokio::task::spawn_blocking(explain).await.map_err(Problem::internal)??))
 }

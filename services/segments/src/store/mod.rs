@@ -10,8 +10,8 @@ pub use days::{
     days_of, put_days,
 };
 pub use segments::{
-    Change, SegmentRow, change, cohorts_in_rules, create, delete, segment, segments, segments_with_cohort,
-    version, versions,
+    Change, SegmentRow, change, cohorts_in_rules, create, delete, named, rules_with_segments, segment,
+    segment_cohorts, segments, segments_naming, version, versions,
 };
 
 use chrono::{DateTime, Utc};

@@ -1,15 +1,20 @@
 //! `segment` and `segment_version`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
+use muster_days::Ds;
+use muster_rules::SegmentCohorts;
 use muster_sql::{Db, Tx, is_unique_violation, on};
-use sqlx::FromRow;
+use sqlx::{FromRow, QueryBuilder};
 
 use super::days::set_on_missing;
 use super::time;
 use crate::answers::SegmentVersion;
 use crate::error::Error;
+
+/// Ids of one query.
+const IDS: usize = 500;
 
 /// A segment with the rule of its newest version.
 #[derive(Debug, FromRow)]
@@ -214,15 +219,56 @@ pub async fn cohorts_in_rules(db: &Db, app: &str) -> Result<BTreeSet<String>, Er
          JOIN segment_version v ON v.segment_id = s.id AND v.version = s.version \
          WHERE s.app_id = ? AND s.deleted_at IS NULL AND v.rule LIKE '%{\"cohort\":%'";
     let rules: Vec<String> = on!(db, pool => sqlx::query_scalar(query).bind(app).fetch_all(pool).await?);
-    // The rule is canonical JSON: within a text the quotes would be escaped.
-    let named = rules.iter().flat_map(|rule| rule.split("{\"cohort\":\"").skip(1));
-    Ok(named.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())).collect())
+    Ok(rules.iter().flat_map(|rule| named(rule, "cohort")).map(str::to_owned).collect())
 }
 
-/// Segments whose newest rule names the cohort.
-pub async fn segments_with_cohort(db: &Db, app: &str, cohort: &str) -> Result<Vec<String>, Error> {
+/// The ids in the conditions of this kind, `cohort` or `segment`, of a rule as it is kept.
+pub fn named<'r>(rule: &'r str, kind: &str) -> Vec<&'r str> {
+    // It is canonical JSON: within a text the quotes would be escaped.
+    let begin = format!("{{\"{kind}\":\"");
+    rule.split(&begin).skip(1).filter_map(|rest| Some(rest.split_once('"')?.0)).collect()
+}
+
+/// The newest rules that name segments, by segment.
+pub async fn rules_with_segments(db: &Db, app: &str) -> Result<HashMap<String, String>, Error> {
+    let query = "SELECT s.id, v.rule FROM segment s \
+         JOIN segment_version v ON v.segment_id = s.id AND v.version = s.version \
+         WHERE s.app_id = ? AND s.deleted_at IS NULL AND v.rule LIKE '%{\"segment\":%'";
+    let rules: Vec<(String, String)> =
+        on!(db, pool => sqlx::query_as(query).bind(app).fetch_all(pool).await?);
+    Ok(rules.into_iter().collect())
+}
+
+/// The cohorts of those of the segments that are there, from old to new, of a day the one that was made last.
+pub async fn segment_cohorts(db: &Db, app: &str, ids: &BTreeSet<&str>) -> Result<SegmentCohorts, Error> {
+    let ids: Vec<&str> = ids.iter().copied().collect();
+    let mut found = SegmentCohorts::new();
+    for ids in ids.chunks(IDS) {
+        let rows: Vec<(String, Option<u32>, Option<String>)> = on!(db, pool => {
+            let mut query = QueryBuilder::new(
+                "SELECT s.id, c.ds, c.id FROM segment s LEFT JOIN cohort c ON c.segment_id = s.id \
+                 WHERE s.deleted_at IS NULL AND s.app_id = ",
+            );
+            query.push_bind(app).push(" AND s.id IN (");
+            let mut list = query.separated(", ");
+            ids.iter().for_each(|id| _ = list.push_bind(*id));
+            query.push(") ORDER BY s.id, c.ds, c.created_at, c.id");
+            query.build_query_as().fetch_all(pool).await?
+        });
+        for (segment, ds, cohort) in rows {
+            let cohorts = found.entry(segment).or_default();
+            let (Some(ds), Some(cohort)) = (ds, cohort) else { continue };
+            let ds = Ds::from_number(ds.into()).map_err(|error| Error::Inside(error.to_string()))?;
+            cohorts.push((ds, cohort));
+        }
+    }
+    Ok(found)
+}
+
+/// Segments whose newest rule has a condition of this kind with the id.
+pub async fn segments_naming(db: &Db, app: &str, (kind, id): (&str, &str)) -> Result<Vec<String>, Error> {
     // The rule is canonical JSON, and an id is letters, digits and `_`: only `_` means something to LIKE.
-    let named = format!("%{{\"cohort\":\"{}\"}}%", cohort.replace('_', "!_"));
+    let named = format!("%{{\"{kind}\":\"{}\"}}%", id.replace('_', "!_"));
     let query = "SELECT s.id FROM segment s \
          JOIN segment_version v ON v.segment_id = s.id AND v.version = s.version \
          WHERE s.app_id = ? AND s.deleted_at IS NULL AND v.rule LIKE ? ESCAPE '!' ORDER BY s.id";

@@ -1,5 +1,7 @@
 //! Is a member of a cohort.
 
+use std::io::ErrorKind;
+
 use muster_bitmaps::{BitmapView, Block};
 use muster_profile_store::{CohortFile, Place, Snapshot, StoreError};
 
@@ -7,8 +9,7 @@ use crate::explain::Evidence;
 use crate::order::Outlook;
 
 pub(crate) struct Cohort {
-    /// None when it was deleted since the rule was checked.
-    file: Option<CohortFile>,
+    file: CohortFile,
 }
 
 pub(crate) struct Opened<'a> {
@@ -17,24 +18,23 @@ pub(crate) struct Opened<'a> {
 
 impl Cohort {
     pub fn bind(snapshot: &Snapshot, id: &str) -> Result<Cohort, StoreError> {
-        Ok(Cohort { file: snapshot.cohort(id)? })
-    }
-
-    fn members(&self, bucket: u32) -> Result<Option<BitmapView<'_>>, StoreError> {
-        self.file.as_ref().map_or(Ok(None), |file| file.members(bucket))
+        // It was there when the rule was checked; nobody would be a wrong answer.
+        let gone =
+            || StoreError::Io { path: format!("cohort {id}").into(), source: ErrorKind::NotFound.into() };
+        Ok(Cohort { file: snapshot.cohort(id)?.ok_or_else(gone)? })
     }
 
     pub fn open(&self, bucket: u32) -> Result<Opened<'_>, StoreError> {
-        Ok(Opened { members: self.members(bucket)? })
+        Ok(Opened { members: self.file.members(bucket)? })
     }
 
     pub fn outlook(&self, users: f64) -> Outlook {
-        let members = self.file.as_ref().map_or(0.0, |file| file.meta().size as f64);
+        let members = self.file.meta().size as f64;
         Outlook { cost: (2.0 * members).min(users / 8.0), share: members / users }
     }
 
     pub fn evidence(&self, place: Place) -> Result<(bool, Evidence), StoreError> {
-        let member = self.members(place.bucket)?.is_some_and(|members| members.contains(place.ordinal));
+        let member = self.file.members(place.bucket)?.is_some_and(|members| members.contains(place.ordinal));
         Ok((member, Evidence::Member(member)))
     }
 }

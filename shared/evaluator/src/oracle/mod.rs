@@ -7,7 +7,7 @@ mod conditions;
 use std::collections::{BTreeMap, BTreeSet};
 
 use muster_days::Ds;
-use muster_rules::{Condition, Key, Rule};
+use muster_rules::{Condition, Key, Rule, SegmentCohorts};
 
 pub use conditions::Leaf;
 
@@ -20,6 +20,8 @@ pub struct Rows {
     pub events: BTreeMap<String, BTreeMap<Ds, Vec<EventRow>>>,
     /// Id → the day it was made for, and its members.
     pub cohorts: BTreeMap<String, (Ds, BTreeSet<String>)>,
+    /// Cohorts by segment, from old to new.
+    pub segments: SegmentCohorts,
     /// Base crowds of the app's own.
     pub crowds: BTreeMap<String, Rule>,
     /// By event: whether it counts as active and as trade, where the app says so.
@@ -154,6 +156,11 @@ impl Rows {
             Condition::Label(label) => self.label(label, as_of),
             Condition::Event(event) => self.event(event, as_of),
             Condition::Cohort(id) => self.cohort(id),
+            Condition::Segment(id) => {
+                let cohorts = &self.segments[id];
+                let (_, cohort) = cohorts.iter().rfind(|(ds, _)| *ds <= as_of).expect("one that is made");
+                self.cohort(cohort)
+            }
         };
         let users = universe.intersection(&leaf.holds).copied().collect();
         leaves.insert(pointer.to_owned(), leaf);
@@ -207,6 +214,7 @@ impl Rows {
             Condition::Label(label) => self.find_label(&label.label)?.days.keys().max().copied(),
             Condition::Event(event) => self.events.get(&event.event)?.keys().max().copied(),
             Condition::Cohort(id) => self.cohorts.get(id).map(|(ds, _)| *ds),
+            Condition::Segment(id) => self.segments.get(id)?.last().map(|(ds, _)| *ds),
         }
     }
 

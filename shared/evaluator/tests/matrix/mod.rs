@@ -20,7 +20,7 @@ fn rule(crowd: &str, ds: Ds, condition: &str) -> Rule {
 
 fn universe(snapshot: &Snapshot, crowd: &str, ds: Ds) -> Universe {
     let rule = rule(crowd, ds, r#"{"all": []}"#);
-    check(&rule, &SnapshotCatalogue(snapshot), &Caps::default()).unwrap().plan.universe
+    check(&rule, &SnapshotCatalogue::new(snapshot), &Caps::default()).unwrap().plan.universe
 }
 
 /// Every label with a day at or before `ds`, on the newest such day.
@@ -37,8 +37,10 @@ fn check_day(app: &App, snapshot: &Arc<Snapshot>, crowds: &[String], ds: Ds) -> 
     let MatrixCounts { crowds: sizes, labels, .. } = matrix.counts(&Control::NONE).unwrap();
     let mut telling = 0;
     for (c, crowd) in crowds.iter().enumerate() {
-        let count =
-            |condition: &str| bind(&rule(crowd, ds, condition), snapshot).count(&Control::NONE).unwrap();
+        let count = |condition: &str| {
+            let bound = bind(&rule(crowd, ds, condition), snapshot, &app.rows.segments);
+            bound.count(&Control::NONE).unwrap()
+        };
         assert_eq!(sizes[c], count(r#"{"all": []}"#), "{crowd} on {ds}");
         let everybody = rule(crowd, ds, r#"{"all": []}"#);
         let expected = app.rows.outcome(&everybody).unwrap();
@@ -71,7 +73,7 @@ fn every_cell_is_its_rule() {
     for (seed, users, buckets) in [(61, 300, 16), (62, 3_000, 2), (63, 9_000, 1)] {
         let app = random_app(&mut StdRng::seed_from_u64(seed), users, buckets);
         let snapshot = app.snapshot();
-        let mut crowds = SnapshotCatalogue(&snapshot).crowd_names();
+        let mut crowds = SnapshotCatalogue::new(&snapshot).crowd_names();
         crowds.push("all".to_owned());
         let events = snapshot.manifest().events.values();
         let days: BTreeSet<Ds> = events.flat_map(|event| event.days.keys().copied()).collect();
@@ -85,7 +87,7 @@ fn whoever_was_there_before_returns() {
     for (seed, users, buckets) in [(65, 300, 16), (66, 3_000, 2)] {
         let app = random_app(&mut StdRng::seed_from_u64(seed), users, buckets);
         let snapshot = app.snapshot();
-        let catalogue = SnapshotCatalogue(&snapshot);
+        let catalogue = SnapshotCatalogue::new(&snapshot);
         let newest = catalogue.newest().unwrap();
         let mut both = 0;
         for ds in newest.plus(-12).through(newest.plus(190)).step_by(3) {

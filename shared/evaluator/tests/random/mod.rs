@@ -7,7 +7,9 @@ use muster_days::Ds;
 use muster_evaluator::oracle::{EventRow, LabelRow, Rows};
 use muster_rules::arbitrary::Arbitrary;
 use muster_rules::crowds::Crowd;
-use muster_rules::{Compare, Condition, EventWords, LabelTest, LabelWords, Rule, ValueTest, Vocabulary};
+use muster_rules::{
+    Compare, Condition, EventWords, LabelTest, LabelWords, Rule, SegmentCohorts, ValueTest, Vocabulary,
+};
 use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::{IndexedMutRandom, IndexedRandom, SliceRandom};
@@ -120,6 +122,12 @@ pub fn random_app(rng: &mut StdRng, users: usize, buckets: u32) -> App {
     for (id, share) in [("coh_none", 0.0), ("coh_few", 0.02), ("coh_most", 0.9)] {
         let members = known.iter().filter(|_| rng.random_bool(share)).cloned().collect();
         app.write_cohort(id, *days.choose(rng).unwrap(), members);
+    }
+    // Each has a cohort on any day that a rule may look from.
+    let first = Ds::from_number(19700101).unwrap();
+    for (segment, old, new) in [("seg_grows", "coh_few", "coh_most"), ("seg_ends", "coh_most", "coh_none")] {
+        let cohorts = vec![(first, old.to_owned()), (*days.choose(rng).unwrap(), new.to_owned())];
+        app.rows.segments.insert(segment.to_owned(), cohorts);
     }
     define_crowds(rng, &mut app);
     app
@@ -234,6 +242,7 @@ pub fn words(rows: &Rows) -> Vocabulary {
         labels: labels.collect(),
         events: events.collect(),
         cohorts: cohorts.collect(),
+        segments: rows.segments.clone(),
         crowds: crowds.collect(),
     }
 }
@@ -245,7 +254,8 @@ fn define_crowds(rng: &mut StdRng, app: &mut App) {
         let (active, trade) = (flag(rng), flag(rng));
         app.count_as(event.name, active, trade);
     }
-    let words = words(&app.rows);
+    // A base crowd can't name segments.
+    let words = Vocabulary { segments: SegmentCohorts::new(), ..words(&app.rows) };
     for n in 0..3 {
         let rule = random_rule(rng, &words);
         app.define(&format!("own_{n}"), Rule { as_of: None, ..rule });
@@ -283,7 +293,7 @@ fn sharpen(rng: &mut StdRng, condition: &mut Condition) {
                 }
             }
         }
-        Condition::Cohort(_) => {}
+        Condition::Cohort(_) | Condition::Segment(_) => {}
     }
 }
 

@@ -33,6 +33,9 @@ pub fn shop() -> Vocabulary {
             published,
         };
     let vip = r#"{"universe": "active_7d", "where": {"label": "gender", "in": ["male"]}}"#;
+    // There has always been a cohort of it, so that any rule that names it has an answer.
+    let cohorts = [(ds(19700101), "coh_0".to_owned()), (ds(20261028), "coh_1".to_owned())];
+    let segments = [("seg_1".to_owned(), cohorts.to_vec())];
     Vocabulary {
         labels: vec![
             label(10001, "gender", &[(1, "male"), (2, "female")], days(20261025, 20261030).collect()),
@@ -60,7 +63,8 @@ pub fn shop() -> Vocabulary {
                 days(20261025, 20261030).collect(),
             ),
         ],
-        cohorts: [("coh_1".to_owned(), ds(20261028))].into(),
+        cohorts: [("coh_0".to_owned(), ds(19700101)), ("coh_1".to_owned(), ds(20261028))].into(),
+        segments: segments.into(),
         crowds: [("vip".to_owned(), crowd(vip))].into(),
     }
 }

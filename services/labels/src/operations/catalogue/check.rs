@@ -139,7 +139,7 @@ fn check_crowd(card: &mut BaseCrowdCard, snapshot: &Snapshot, at: &str, faults: 
         faults.add(&format!("{at}/rule/universe"), codes::CROWD_IN_CROWD, detail);
         return;
     }
-    if let Err(problems) = muster_rules::check(&rule, &SnapshotCatalogue(snapshot), &caps) {
+    if let Err(problems) = muster_rules::check(&rule, &SnapshotCatalogue::new(snapshot), &caps) {
         // Before the first import there is no day to look from.
         let known = problems.into_iter().filter(|problem| problem.code != codes::NO_DATA).collect();
         faults.rule(under(known));

@@ -3,6 +3,7 @@
 
 mod due;
 mod expire;
+mod order;
 mod pass;
 mod run;
 

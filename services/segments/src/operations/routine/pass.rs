@@ -1,6 +1,6 @@
 //! One pass: some segments on one day, each distinct condition worked out once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -9,7 +9,7 @@ use muster_catalogue::Floor;
 use muster_days::Ds;
 use muster_evaluator::{Batch, Control, SnapshotCatalogue};
 use muster_profile_store::{CohortFile, Snapshot};
-use muster_rules::{Freshness, Node, Part, Plan, Rule, check};
+use muster_rules::{Freshness, Node, Part, Plan, Rule, SegmentCohorts, check};
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
 use serde_json::{Value, json};
@@ -34,6 +34,10 @@ pub struct Pass<'a> {
     pub snapshot: Arc<Snapshot>,
     /// By segment: the cohort of the day that was made before.
     pub before: &'a HashMap<String, (u32, String)>,
+    /// Of the segments that rules name.
+    pub cohorts: &'a SegmentCohorts,
+    /// Segments that are refreshed daily.
+    pub daily: &'a BTreeSet<String>,
     pub job: &'a str,
     pub now: DateTime<Utc>,
 }
@@ -88,10 +92,10 @@ impl Pass<'_> {
         };
         let mut rule = parse(self.segments, segment.rule.as_bytes(), "").map_err(refused)?;
         rule.as_of = Some(self.ds);
-        let checked = check(&rule, &SnapshotCatalogue(&self.snapshot), &self.segments.caps);
+        let catalogue = SnapshotCatalogue::with_segments(&self.snapshot, self.cohorts);
+        let checked = check(&rule, &catalogue, &self.segments.caps);
         let checked = checked.map_err(|problems| refused(Error::Rule(problems)))?;
-        let missing: Vec<&Freshness> =
-            checked.freshness.iter().filter(|part| !is_in(part, self.ds)).collect();
+        let missing: Vec<&Freshness> = checked.freshness.iter().filter(|part| !self.is_in(part)).collect();
         let outcome = match OnMissing::of(segment.on_missing.as_deref()) {
             OnMissing::Wait => Some(Outcome::Waiting),
             OnMissing::Skip => Some(Outcome::Skipped),
@@ -101,6 +105,20 @@ impl Pass<'_> {
             return Err((outcome, json!({ "missing": missing })));
         }
         Ok(Fit { segment, rule, plan: checked.plan, freshness: checked.freshness })
+    }
+
+    /// Whether the part is there as far as it is looked at: up to the day itself, or to the end of a window that
+    /// ends before it. Of a segment that is not made daily no other day is to be expected.
+    fn is_in(&self, part: &Freshness) -> bool {
+        match part.kind {
+            Part::Cohort => part.ds.is_some(),
+            Part::Segment => !self.daily.contains(&part.name) || part.ds == Some(self.ds),
+            Part::Label => part.ds == Some(self.ds),
+            Part::Event | Part::Universe => {
+                let last = part.to.unwrap_or(self.ds).min(self.ds);
+                !part.missing_days.contains(&last) && part.ds.is_some()
+            }
+        }
     }
 
     /// The size of each plan's universe, every distinct one counted once.
@@ -181,19 +199,6 @@ impl Pass<'_> {
             gone: None,
             job_id: self.job.to_owned(),
             updated_at: self.now.timestamp_millis(),
-        }
-    }
-}
-
-/// Whether the part is published as far as it is looked at: up to the day itself, or to the end of a window
-/// that ends before it.
-fn is_in(part: &Freshness, ds: Ds) -> bool {
-    match part.kind {
-        Part::Cohort => part.ds.is_some(),
-        Part::Label => part.ds == Some(ds),
-        Part::Event | Part::Universe => {
-            let last = part.to.unwrap_or(ds).min(ds);
-            !part.missing_days.contains(&last) && part.ds.is_some()
         }
     }
 }

@@ -8,10 +8,11 @@ use muster_days::Ds;
 use muster_evaluator::Control;
 use muster_jobs::Run;
 use muster_profile_store::Snapshot;
-use muster_rules::cost;
+use muster_rules::{SegmentCohorts, cost};
 use rayon::ThreadPool;
 
 use super::due::{Due, days, due};
+use super::order::in_order;
 use super::pass::{Pass, Passed};
 use super::{Done, Settings};
 use crate::Segments;
@@ -43,9 +44,10 @@ pub async fn run(segments: &Segments, app: &str, run: &Run, now: DateTime<Utc>) 
     let pool = Arc::new(pool.map_err(|error| Error::Inside(error.to_string()))?);
     let total: usize = due.iter().map(|due| due.segments.len()).sum();
     let mut worked = 0;
+    let daily: Arc<BTreeSet<String>> = Arc::new(daily.into_iter().map(|segment| segment.id).collect());
     for due in due {
         let ds = due.ds;
-        worked += make_day(segments, (app, run, now), &pool, due, &mut done).await?;
+        worked += make_day(segments, (app, run, now), (&pool, &daily), due, &mut done).await?;
         run.progress(worked as f64 / total as f64);
         tracing::info!(app, %ds, "a day of the daily segments is made");
     }
@@ -72,15 +74,20 @@ async fn opened(segments: &Segments, app: &str) -> Result<Arc<Snapshot>, Error> 
 async fn make_day(
     segments: &Segments,
     (app, run, now): (&str, &Run, DateTime<Utc>),
-    pool: &Arc<ThreadPool>,
+    (pool, daily): (&Arc<ThreadPool>, &Arc<BTreeSet<String>>),
     due: Due,
     done: &mut Done,
 ) -> Result<usize, Error> {
+    let seen_to = due.segments.len();
     let before = Arc::new(store::cohorts_before(&segments.db, app, due.ds).await?);
     let users = opened(segments, app).await?.directory().users();
     let at_once = (MEMBER_BYTES / (users / 8 + 1)).clamp(1, AT_ONCE) as usize;
-    for chunk in due.segments.chunks(at_once) {
-        let order = Order { app: app.to_owned(), ds: due.ds, before: before.clone() };
+    let groups = in_order(due.segments);
+    for chunk in groups.iter().flat_map(|group| group.chunks(at_once)) {
+        let named: BTreeSet<&str> = chunk.iter().flat_map(|row| store::named(&row.rule, "segment")).collect();
+        let cohorts = store::segment_cohorts(&segments.db, app, &named).await?;
+        let (before, daily) = (before.clone(), daily.clone());
+        let order = Order { app: app.to_owned(), ds: due.ds, before, cohorts, daily };
         let passed = pass(segments, order, chunk, (run, now), pool).await?;
         if !run.still_mine().await? {
             return Err(Error::Stopped);
@@ -90,13 +97,15 @@ async fn make_day(
         }
         write(segments, app, passed).await?;
     }
-    Ok(due.segments.len())
+    Ok(seen_to)
 }
 
 struct Order {
     app: String,
     ds: Ds,
     before: Arc<HashMap<String, (u32, String)>>,
+    cohorts: SegmentCohorts,
+    daily: Arc<BTreeSet<String>>,
 }
 
 async fn pass(
@@ -126,6 +135,8 @@ async fn pass(
                 ds: order.ds,
                 snapshot: snapshot(&segments, &order.app)?,
                 before: &order.before,
+                cohorts: &order.cohorts,
+                daily: &order.daily,
                 job: &run.job.id,
                 now,
             };
