@@ -376,6 +376,12 @@ async fn crowds_are_compared_and_the_floor_holds() {
     }
     settle(&client, "shop").await;
     let compared = insight(&client, "shop", "colour/compare?crowds=trade_7d,active_7d&sort=surprise").await;
+    let windows = json!([
+        {"crowd": "trade_7d", "days": 7, "missing": 6},
+        {"crowd": "active_7d", "days": 7, "missing": 6},
+    ]);
+    assert_eq!(compared["completeness"]["windows"], windows, "one day is published");
+    assert_eq!(compared.get("privacy_floor"), None, "{compared}");
     for (place, crowd) in ["trade_7d", "active_7d"].iter().enumerate() {
         let alone = insight(&client, "shop", &format!("colour?crowd={crowd}")).await;
         assert_eq!(compared["crowds"][place]["users"], alone["crowd_users"]);
@@ -409,6 +415,20 @@ async fn crowds_are_compared_and_the_floor_holds() {
             assert_eq!(tag[key].is_null(), hidden, "{key} of {tag}");
         }
     }
+    for path in [
+        "labels/colour",
+        "labels/colour/trend",
+        "labels/colour/compare?crowds=all",
+        "crowds",
+        "crowds/active_1d",
+        "events",
+        "events/visit",
+    ] {
+        let (_, answer) = client.get(&format!("/v1/apps/shop/insights/{path}")).await;
+        assert_eq!(answer["privacy_floor"], 5, "{path}: {answer}");
+    }
+    let (_, trend) = client.get("/v1/apps/shop/insights/crowds/active_1d").await;
+    assert_eq!((&trend["completeness"]["in"], &trend["completeness"]["windows"]), (&json!(1), &json!([])));
     let (_, estimate) = client.estimate("shop", &json!({"where": {"label": "colour", "in": [3]}})).await;
     assert_eq!(estimate["count"], Value::Null);
 }

@@ -18,6 +18,9 @@ pub struct Distribution {
     pub measured: Measured,
     /// Tags that anybody in the app carries on that day; `tags` holds the first of them.
     pub tags_total: usize,
+    /// The smallest crowd that is shown, where the app has such a floor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub privacy_floor: Option<u64>,
     pub completeness: Completeness,
 }
 
@@ -39,6 +42,11 @@ pub struct Trend {
     pub missing_days: Vec<Ds>,
     /// Tags that anybody in the app carries on any of the days; `days` hold the first of them.
     pub tags_total: usize,
+    /// The smallest crowd that is shown, where the app has such a floor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub privacy_floor: Option<u64>,
+    /// Of the newest of the days.
+    pub completeness: Completeness,
 }
 
 /// A crowd and a label on one day. Counts are exact.
@@ -129,6 +137,21 @@ pub struct Completeness {
     pub carried: Vec<Carried>,
     /// Those that are not worked out for the day: first published later, or a moment ago.
     pub waiting: Vec<LabelName>,
+    /// The crowds of the answer whose windows have days that nothing is published for: who was active on these
+    /// alone is not among their users.
+    pub windows: Vec<Window>,
+}
+
+/// The window of a crowd. Of one with several, that which lacks most days.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Window {
+    #[schema(example = "active_30d")]
+    pub crowd: String,
+    #[schema(example = 30)]
+    pub days: u64,
+    /// Those that nothing is published for by now.
+    #[schema(example = 2)]
+    pub missing: u64,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -158,6 +181,9 @@ pub struct Comparison {
     pub tags: Vec<ComparedTag>,
     /// Tags that anybody in the app carries; `tags` holds the first of them.
     pub tags_total: usize,
+    /// The smallest crowd that is shown, where the app has such a floor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub privacy_floor: Option<u64>,
     pub completeness: Completeness,
 }
 

@@ -17,6 +17,9 @@ pub struct CrowdList {
     pub crowds: Vec<CrowdSize>,
     /// Base crowds that are not worked out for the day.
     pub missing: Vec<String>,
+    /// The smallest crowd that is shown, where the app has such a floor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub privacy_floor: Option<u64>,
     pub completeness: Completeness,
 }
 
@@ -33,6 +36,11 @@ pub struct CrowdTrend {
     /// Days from `from` to `to` that are not.
     #[schema(value_type = Vec<u32>, example = json!([20261005]))]
     pub missing_days: Vec<Ds>,
+    /// The smallest crowd that is shown, where the app has such a floor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub privacy_floor: Option<u64>,
+    /// Of the newest of the days.
+    pub completeness: Completeness,
 }
 
 /// A crowd on a day. Counts are exact.

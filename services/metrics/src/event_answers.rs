@@ -14,6 +14,9 @@ pub struct EventList {
     pub events: Vec<EventTotal>,
     /// Events of the app that are not published for the day, or not worked out yet.
     pub missing: Vec<String>,
+    /// The smallest crowd that is shown, where the app has such a floor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub privacy_floor: Option<u64>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -40,6 +43,9 @@ pub struct EventTrend {
     /// Days from `from` to `to` that are not.
     #[schema(value_type = Vec<u32>, example = json!([20261005]))]
     pub missing_days: Vec<Ds>,
+    /// The smallest crowd that is shown, where the app has such a floor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub privacy_floor: Option<u64>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -61,6 +67,13 @@ pub struct DimensionValues {
     pub dimension: String,
     #[schema(value_type = u32, example = 20261101)]
     pub ds: Ds,
+    /// The event's newest day that is published: later than `ds` where an earlier one was asked for, or that is
+    /// not worked out yet.
+    #[schema(required, value_type = Option<u32>, example = 20261101)]
+    pub published_ds: Option<Ds>,
+    /// The smallest crowd that is shown, where the app has such a floor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub privacy_floor: Option<u64>,
     /// Of the rows that carry the dimension.
     pub pv: u64,
     pub values_total: u64,

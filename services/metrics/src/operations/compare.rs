@@ -40,7 +40,7 @@ pub async fn compare(
         users: measured.crowd_users,
         carrying: measured.carrying,
     });
-    let crowds = compared.collect();
+    let compared = compared.collect();
     let (_, first) = found.into_iter().next().ok_or_else(missing)?;
     Ok(Comparison {
         app_id: one.app.to_owned(),
@@ -49,10 +49,11 @@ pub async fn compare(
         label_ds: first.label_ds,
         app_users: first.app_users,
         app_carrying: first.app_carrying,
-        crowds,
+        crowds: compared,
         tags,
         tags_total,
-        completeness: completeness(&metrics.db, one.snapshot, day).await?,
+        completeness: completeness(&metrics.db, one.snapshot, &crowds, day).await?,
+        privacy_floor: one.floor(),
     })
 }
 

@@ -7,7 +7,7 @@ use muster_days::Ds;
 use muster_profile_store::Snapshot;
 
 use super::completeness::completeness;
-use super::names::{current_crowds, known_crowd};
+use super::names::{current_crowds, known_crowd, privacy_floor};
 use super::plan::EVERYONE;
 use super::trend::{DAYS, check};
 use crate::Metrics;
@@ -33,8 +33,10 @@ pub async fn crowds(metrics: &Metrics, snapshot: &Snapshot, ds: Option<Ds>) -> R
     crowds.sort_by(|a, b| (a.crowd != EVERYONE, &a.crowd).cmp(&(b.crowd != EVERYONE, &b.crowd)));
     let there: BTreeSet<&str> = crowds.iter().map(|size| size.crowd.as_str()).collect();
     let missing = known.iter().filter(|crowd| !there.contains(crowd.as_str())).cloned().collect();
-    let completeness = completeness(&metrics.db, snapshot, day).await?;
-    Ok(CrowdList { app_id: app.to_owned(), ds: day, crowds, missing, completeness })
+    let shown: Vec<&str> = crowds.iter().map(|size| size.crowd.as_str()).collect();
+    let completeness = completeness(&metrics.db, snapshot, &shown, day).await?;
+    let privacy_floor = privacy_floor(snapshot);
+    Ok(CrowdList { app_id: app.to_owned(), ds: day, crowds, missing, privacy_floor, completeness })
 }
 
 /// A crowd over days: up to the newest one that is worked out, thirty of them, unless the request says.
@@ -57,7 +59,10 @@ pub async fn crowd_trend(
     let days: Vec<CrowdSize> = rows.into_iter().map(|row| size(floor, row)).collect::<Result<_, _>>()?;
     let there: BTreeSet<Ds> = days.iter().map(|day| day.ds).collect();
     let missing_days = from.through(to).filter(|day| !there.contains(day)).collect();
-    Ok(CrowdTrend { app_id: app.to_owned(), from, to, days, missing_days })
+    let last = days.last().map_or(newest, |day| day.ds);
+    let completeness = completeness(&metrics.db, snapshot, &[crowd], last).await?;
+    let privacy_floor = privacy_floor(snapshot);
+    Ok(CrowdTrend { app_id: app.to_owned(), from, to, days, missing_days, privacy_floor, completeness })
 }
 
 fn size(floor: Floor, row: SizeRow) -> Result<CrowdSize, Error> {

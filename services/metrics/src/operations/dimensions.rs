@@ -8,6 +8,7 @@ use muster_profile_store::{Manifest, Snapshot};
 use muster_rules::nearest;
 
 use super::events::{known, visible};
+use super::names::privacy_floor;
 use super::pass::{Pass, now};
 use super::plan::hash;
 use super::precompute::{Done, inside};
@@ -141,7 +142,8 @@ pub async fn dimension(
     top: usize,
 ) -> Result<DimensionValues, Error> {
     let app = snapshot.app();
-    let dimensions = &known(snapshot, event)?.dimensions;
+    let entry = known(snapshot, event)?;
+    let dimensions = &entry.dimensions;
     if !dimensions.contains_key(dimension) {
         let nearest = nearest(dimension, dimensions.keys());
         return Err(Error::UnknownDimension { given: dimension.to_owned(), nearest });
@@ -165,6 +167,8 @@ pub async fn dimension(
         event: event.to_owned(),
         dimension: dimension.to_owned(),
         ds: day,
+        published_ds: entry.days.keys().next_back().copied(),
+        privacy_floor: privacy_floor(snapshot),
         pv,
         values_total,
         rest_values: values_total - values.len() as u64,

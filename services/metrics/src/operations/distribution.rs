@@ -51,7 +51,8 @@ pub async fn distribution(
         app_id: asked.app.to_owned(),
         label: LabelName { id: asked.label, name: asked.entry.name.clone() },
         crowd: asked.crowd.to_owned(),
-        completeness: completeness(&metrics.db, asked.snapshot, day).await?,
+        completeness: completeness(&metrics.db, asked.snapshot, &[asked.crowd], day).await?,
+        privacy_floor: asked.floor(),
         measured,
         tags_total,
     })

@@ -6,6 +6,7 @@ use muster_days::Ds;
 use muster_profile_store::{EventEntry, Snapshot};
 use muster_rules::nearest;
 
+use super::names::privacy_floor;
 use super::trend::{DAYS, check};
 use crate::Metrics;
 use crate::error::Error;
@@ -26,7 +27,9 @@ pub async fn events(metrics: &Metrics, snapshot: &Snapshot, ds: Option<Ds>) -> R
         let users = visible(snapshot, row.users);
         EventTotal { event: row.event, pv: row.pv as u64, users }
     };
-    Ok(EventList { app_id: app.to_owned(), ds: day, missing, events: rows.into_iter().map(total).collect() })
+    let events = rows.into_iter().map(total).collect();
+    let privacy_floor = privacy_floor(snapshot);
+    Ok(EventList { app_id: app.to_owned(), ds: day, missing, privacy_floor, events })
 }
 
 /// So many users of a row, if the app lets so few be shown, and so few who have none.
@@ -65,6 +68,7 @@ pub async fn event_trend(
         to,
         days,
         missing_days: from.through(to).filter(|day| !there.contains(day)).collect(),
+        privacy_floor: privacy_floor(snapshot),
     })
 }
 

@@ -22,6 +22,12 @@ pub async fn snapshot(metrics: &Metrics, app: &str) -> Result<Arc<Snapshot>, Err
     opened.ok_or_else(|| Error::NoApp(app.to_owned()))
 }
 
+/// The app's privacy floor, if it has one.
+pub fn privacy_floor(snapshot: &Snapshot) -> Option<u64> {
+    let users = snapshot.catalogue().settings.floor().users();
+    (users > 0).then_some(users)
+}
+
 /// The whole app and the base crowds.
 pub fn crowd_names(snapshot: &Snapshot) -> Vec<String> {
     let mut names = SnapshotCatalogue::new(snapshot).crowd_names();
@@ -73,6 +79,11 @@ impl<'a> Asked<'a> {
         let crowd = crowd.unwrap_or(EVERYONE);
         known_crowd(snapshot, crowd)?;
         Ok(Asked { app, snapshot, label, entry, crowd })
+    }
+
+    /// The app's privacy floor, if it has one.
+    pub fn floor(&self) -> Option<u64> {
+        privacy_floor(self.snapshot)
     }
 
     /// The name of a tag, empty when it has none.

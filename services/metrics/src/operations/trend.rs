@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use muster_days::Ds;
 
+use super::completeness::completeness;
 use super::distribution::{Order, measure, sort};
 use super::names::Asked;
 use crate::Metrics;
@@ -41,7 +42,10 @@ pub async fn trend(
         day.tags.retain(|tag| shown.contains(&tag.id));
         sort(&mut day.tags, Order::Users);
     }
+    let last = days.last().map_or(newest, |day| day.ds);
     Ok(Trend {
+        completeness: completeness(&metrics.db, asked.snapshot, &[asked.crowd], last).await?,
+        privacy_floor: asked.floor(),
         app_id: asked.app.to_owned(),
         label: LabelName { id: asked.label, name: asked.entry.name.clone() },
         crowd: asked.crowd.to_owned(),
