@@ -138,7 +138,7 @@ pub struct Completeness {
     /// Those that are not worked out for the day: first published later, or a moment ago.
     pub waiting: Vec<LabelName>,
     /// The crowds of the answer whose windows have days that nothing is published for: who was active on these
-    /// alone is not among their users.
+    /// alone is not among their users. Not told where days of the window were dropped since.
     pub windows: Vec<Window>,
 }
 

@@ -43,6 +43,10 @@ fn windows(snapshot: &Snapshot, crowds: &[&str], ds: Ds) -> Vec<Window> {
         let parts = check(&rule, &catalogue, &Caps::default()).ok()?.freshness;
         let lacking = parts.iter().max_by_key(|part| part.missing_days.len())?;
         let (from, to) = (lacking.from?, lacking.to?);
+        // Days were dropped since it was counted: what it lacked then is not known any more.
+        if snapshot.manifest().events_from.is_some_and(|first| from < first) {
+            return None;
+        }
         let (days, missing) = (to.days_since(from) as u64 + 1, lacking.missing_days.len() as u64);
         (missing > 0).then(|| Window { crowd: (*crowd).to_owned(), days, missing })
     };

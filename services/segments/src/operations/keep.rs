@@ -1,6 +1,8 @@
 //! Creates, changes and shows segments. A rule is checked before it is kept.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::iter::successors;
 
 use chrono::{DateTime, Utc};
 use muster_evaluator::SnapshotCatalogue;
@@ -91,7 +93,8 @@ pub async fn change(
     by: &str,
     now: DateTime<Utc>,
 ) -> Result<Segment, Error> {
-    get(segments, app, id).await?;
+    // Its own id: a database may take one that only resembles it.
+    let id = &get(segments, app, id).await?.id;
     let rule = checked(segments, (app, Some(id)), &new).await?;
     let to =
         Change { name: &new.name, refresh: &new.refresh, on_missing: new.on_missing.as_deref(), rule: &rule };
@@ -112,50 +115,51 @@ async fn checked(
 ) -> Result<String, Error> {
     new.check_words()?;
     let asked = Asked::read(segments, app, new.rule.as_bytes(), "/rule").await?;
-    if let Some(id) = id {
-        refuse_cycle(segments, app, id, &asked.rule).await?;
-    }
     let text = asked.rule.to_json();
-    // This reads the store.
-    let (segments, app) = (segments.clone(), app.to_owned());
-    let check = tokio::task::spawn_blocking(move || check_rule(&segments, &app, &asked));
+    let rules = match id {
+        Some(_) if !asked.segments.is_empty() => store::rules_with_segments(&segments.db, app).await?,
+        _ => HashMap::new(),
+    };
+    // This reads the store, and all rules that name segments.
+    let (segments, app, id) = (segments.clone(), app.to_owned(), id.map(str::to_owned));
+    let check = tokio::task::spawn_blocking(move || {
+        if let Some(id) = id {
+            refuse_cycle(&rules, &id, &asked.rule)?;
+        }
+        check_rule(&segments, &app, &asked)
+    });
     check.await.map_err(|error| Error::Inside(error.to_string()))??;
     Ok(text)
 }
 
 /// Refuses a rule that leads back to its own segment.
-async fn refuse_cycle(segments: &Segments, app: &str, id: &str, rule: &Rule) -> Result<(), Error> {
+fn refuse_cycle(rules: &HashMap<String, String>, id: &str, rule: &Rule) -> Result<(), Error> {
     let named = rule.segments();
-    if named.is_empty() {
-        return Ok(());
-    }
-    let rules = store::rules_with_segments(&segments.db, app).await?;
-    for (first, pointer) in named {
-        let Some(way) = way(&rules, first, id) else { continue };
-        let detail = format!("the segment would name itself: {id} → {}", way.join(" → "));
-        let pointer = format!("/rule{pointer}/segment");
-        return Err(Error::Rule(vec![Problem {
-            pointer,
-            code: codes::SEGMENT_CYCLE,
-            detail,
-            nearest: None,
-        }]));
-    }
-    Ok(())
+    let Some(way) = way(rules, named.keys().copied(), id) else { return Ok(()) };
+    let detail = format!("the segment would name itself: {id} → {}", way.join(" → "));
+    let pointer = way.first().and_then(|first| named.get(first)).map(String::as_str).unwrap_or_default();
+    let pointer = format!("/rule{pointer}/segment");
+    Err(Error::Rule(vec![Problem { pointer, code: codes::SEGMENT_CYCLE, detail, nearest: None }]))
 }
 
-/// The segments from `first` to `last`, each of which names the next.
-fn way<'r>(rules: &'r HashMap<String, String>, first: &'r str, last: &str) -> Option<Vec<&'r str>> {
-    let mut seen = HashSet::from([first]);
-    let mut ways = vec![vec![first]];
-    while let Some(way) = ways.pop() {
-        let end = *way.last()?;
+/// The segments from one of `begin` to `last`, each of which names the next.
+fn way<'r>(
+    rules: &'r HashMap<String, String>,
+    begin: impl Iterator<Item = &'r str>,
+    last: &str,
+) -> Option<Vec<&'r str>> {
+    let mut left: Vec<&str> = begin.collect();
+    let mut named_by: HashMap<&str, Option<&str>> = left.iter().map(|first| (*first, None)).collect();
+    while let Some(end) = left.pop() {
         if end == last {
+            let mut way: Vec<&str> = successors(Some(end), |end| named_by[end]).collect();
+            way.reverse();
             return Some(way);
         }
         for next in rules.get(end).map(|rule| store::named(rule, "segment")).into_iter().flatten() {
-            if seen.insert(next) {
-                ways.push([&way[..], &[next]].concat());
+            if let Entry::Vacant(unseen) = named_by.entry(next) {
+                unseen.insert(Some(end));
+                left.push(next);
             }
         }
     }

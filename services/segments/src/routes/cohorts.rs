@@ -99,7 +99,7 @@ pub async fn delete(
 ) -> Result<HttpResponse, Problem> {
     let (app, id) = path.into_inner();
     caller.require(&app, Role::Segment)?;
-    find(&segments, &app, &id).await?;
+    let id = find(&segments, &app, &id).await?.id;
     let users = store::segments_naming(&segments.db, &app, ("cohort", &id)).await?;
     if !users.is_empty() {
         let detail = "Segments use this cohort in their rules; change or delete these first.";

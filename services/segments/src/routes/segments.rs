@@ -166,6 +166,8 @@ pub async fn delete(
 ) -> Result<HttpResponse, Problem> {
     let (app, id) = path.into_inner();
     caller.require(&app, Role::Segment)?;
+    // Its own id: a database may take one that only resembles it.
+    let id = operations::get(&segments, &app, &id).await?.id;
     let users = store::segments_naming(&segments.db, &app, ("segment", &id)).await?;
     if !users.is_empty() {
         let detail = "Segments use this one in their rules; change or delete these first.";

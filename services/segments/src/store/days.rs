@@ -135,12 +135,13 @@ pub async fn cohorts_before(db: &Db, app: &str, ds: Ds) -> Result<HashMap<String
     Ok(rows.into_iter().map(|(segment, ds, cohort)| (segment, (ds, cohort))).collect())
 }
 
-/// Cohorts of days before `ds` that are there, without each segment's newest one.
+/// Cohorts of days before `ds` that are there, without the newest one of each segment that is.
 pub async fn daily_cohorts_before(db: &Db, app: &str, ds: Ds) -> Result<Vec<String>, Error> {
-    let query = "SELECT c.id FROM segment_day d JOIN cohort c ON c.id = d.cohort_id JOIN (\
-             SELECT segment_id, MAX(ds) AS ds FROM segment_day \
-             WHERE app_id = ? AND outcome = 'made' GROUP BY segment_id) n ON n.segment_id = d.segment_id \
-         WHERE d.app_id = ? AND d.ds < ? AND d.ds < n.ds ORDER BY c.id";
+    let query = "SELECT c.id FROM segment_day d JOIN cohort c ON c.id = d.cohort_id LEFT JOIN (\
+             SELECT m.segment_id, MAX(m.ds) AS ds FROM segment_day m JOIN cohort k ON k.id = m.cohort_id \
+             JOIN segment s ON s.id = m.segment_id AND s.deleted_at IS NULL \
+             WHERE m.app_id = ? GROUP BY m.segment_id) n ON n.segment_id = d.segment_id \
+         WHERE d.app_id = ? AND d.ds < ? AND (n.ds IS NULL OR d.ds < n.ds) ORDER BY c.id";
     Ok(on!(db, pool =>
         sqlx::query_scalar(query).bind(app).bind(app).bind(ds.number()).fetch_all(pool).await?))
 }
