@@ -2,10 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use muster_days::Ds;
+use muster_statistics::Interval;
 use serde::Serialize;
 use utoipa::ToSchema;
-
-use crate::operations::Interval;
 
 /// How the users of a crowd spread over the tags of a label.
 #[derive(Debug, Serialize, ToSchema)]

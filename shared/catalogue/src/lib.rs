@@ -6,6 +6,7 @@
 mod cards;
 mod entry;
 mod floor;
+pub mod hidden;
 mod settings;
 
 use std::collections::BTreeMap;

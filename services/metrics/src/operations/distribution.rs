@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use muster_catalogue::Floor;
+use muster_catalogue::hidden::{Counts, Sizes, shown, sum_shown};
 use muster_days::Ds;
+use muster_statistics::Tagged;
 
 use super::completeness::completeness;
-use super::hidden::{Counts, Sizes, shown, sum_shown};
-use super::index::Tagged;
 use super::names::Asked;
 use super::plan::EVERYONE;
 use crate::Metrics;

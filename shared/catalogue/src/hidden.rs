@@ -1,6 +1,6 @@
 //! Which counts of a label's tags an app's privacy floor hides.
 
-use muster_catalogue::Floor;
+use crate::Floor;
 
 /// A tag's users in a crowd and in the whole app.
 #[derive(Clone, Copy)]
@@ -38,9 +38,8 @@ pub fn sum_shown(floor: Floor, tags: impl Iterator<Item = (u64, bool)>) -> bool 
 
 #[cfg(test)]
 mod tests {
-    use muster_catalogue::AppSettings;
-
     use super::*;
+    use crate::AppSettings;
 
     fn floor() -> Floor {
         AppSettings { privacy_floor: Some(5), ..AppSettings::default() }.floor()
