@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    bench, catalogue, cohort, demo, estimate, export, import, job, key, lifecycle, migrate, segment, serve,
-    verify, why,
+    bench, catalogue, cohort, demo, estimate, export, import, job, key, lifecycle, list, migrate, segment,
+    serve, verify, why,
 };
 use crate::failure::Failure;
 
@@ -34,7 +34,9 @@ enum Command {
     Catalogue(catalogue::CatalogueArgs),
     /// Create, list, show, update, delete and run segments
     Segment(segment::SegmentArgs),
-    /// List and show cohorts
+    /// Keep lists of users by their uploaded ids
+    List(list::ListArgs),
+    /// List and show cohorts, what they are made up of and how they overlap
     Cohort(cohort::CohortArgs),
     /// Work a cohort out again and compare
     Verify(verify::VerifyArgs),
@@ -64,6 +66,7 @@ impl Cli {
             Some(Command::Estimate(args)) => args.client.json,
             Some(Command::Catalogue(args)) => args.client.json,
             Some(Command::Segment(args)) => args.client.json,
+            Some(Command::List(args)) => args.client.json,
             Some(Command::Cohort(args)) => args.client.json,
             Some(Command::Verify(args)) => args.client.json,
             Some(Command::Why(args)) => args.client.json,
@@ -84,6 +87,7 @@ impl Cli {
             Some(Command::Estimate(args)) => estimate::run(args).await,
             Some(Command::Catalogue(args)) => catalogue::run(args).await,
             Some(Command::Segment(args)) => segment::run(args).await,
+            Some(Command::List(args)) => list::run(args).await,
             Some(Command::Cohort(args)) => cohort::run(args).await,
             Some(Command::Verify(args)) => verify::run(args).await,
             Some(Command::Why(args)) => why::run(args).await,
@@ -139,6 +143,11 @@ mod tests {
             "muster segment --server http://localhost:1 list --app shop",
             "muster segment run --app shop seg_1 --no-wait",
             "muster cohort show --app shop coh_1",
+            "muster cohort profile --app shop coh_1 --labels gender,province --top 5",
+            "muster cohort difference --app shop coh_2 --from coh_1",
+            "muster cohort overlap --app shop coh_1 coh_2 seg_1",
+            "muster list create --app shop --name VIPs",
+            "muster list add --app shop lst_1 ids.csv --reject-limit 0.5",
             "muster why --app shop coh_1 u1",
             "muster export --app shop coh_1 --format csv -o ids.csv",
             "muster job watch job_1",
@@ -172,6 +181,8 @@ mod tests {
             "muster catalogue rollback --app shop",
             "muster catalogue rollback --app shop -1",
             "muster segment create --app shop --name x --refresh hourly rule.json",
+            "muster cohort overlap --app shop coh_1",
+            "muster list add --app shop lst_1",
             "muster export --app shop coh_1 --format xml",
             "muster key create --data d --apps a --roles reader",
             "muster key create --data d --roles read",

@@ -61,6 +61,7 @@ impl Parts {
             concurrency: config.segments.concurrency,
             turns: Turns::new(config.evaluations(), config.segments.waiting),
             routine: config.routine_settings()?,
+            open: Arc::default(),
         };
         let metrics = Metrics::new(db.clone(), jobs.clone(), store.clone(), config.metrics_settings());
         // Base crowds of an app's own, and what its events count as, change its profile too; an app that is

@@ -34,6 +34,7 @@ async fn a_key_sees_its_own_app_and_no_trace_of_another() {
     let rule = json!({"where": {"label": "colour", "in": ["red"]}});
     assert_eq!(mine.estimate("mine", &rule).await.1["count"], 1);
     let cohort = yours.cohort("yours", &rule).await;
+    let (_, list) = yours.post("/v1/apps/yours/lists", &json!({"name": "theirs"})).await;
     let (_, segments) = yours.get("/v1/apps/yours/segments").await;
 
     let (_, api) = admin.get("/openapi.json").await;
@@ -50,6 +51,7 @@ async fn a_key_sees_its_own_app_and_no_trace_of_another() {
             .replace("{job}", your_job["id"].as_str().unwrap());
         let id = match path {
             path if path.contains("/cohorts/") => cohort["cohort_id"].as_str().unwrap(),
+            path if path.contains("/lists/") => list["id"].as_str().unwrap(),
             path if path.contains("/jobs/") => your_job["id"].as_str().unwrap(),
             _ => segments["items"][0]["id"].as_str().unwrap(),
         };
@@ -62,12 +64,18 @@ async fn a_key_sees_its_own_app_and_no_trace_of_another() {
     assert!(tried > 20, "only {tried} routes were tried");
 
     // Under its own app's path, an id of the other app names nothing.
-    for path in ["cohorts/{}", "cohorts/{}/users", "cohorts/{}/users/yours-1"] {
+    for path in ["cohorts/{}", "cohorts/{}/users", "cohorts/{}/users/yours-1", "cohorts/{}/profile"] {
         let path = path.replace("{}", cohort["cohort_id"].as_str().unwrap());
         assert_eq!(mine.get(&format!("/v1/apps/mine/{path}")).await.0, StatusCode::NOT_FOUND, "{path}");
     }
     let stolen = json!({"where": {"cohort": cohort["cohort_id"]}});
     assert_eq!(mine.estimate("mine", &stolen).await.1["errors"][0]["code"], "unknown_cohort");
+    let stolen = json!({"where": {"list": list["id"]}});
+    assert_eq!(mine.estimate("mine", &stolen).await.1["errors"][0]["code"], "unknown_list");
+    for asked in [&cohort["cohort_id"], &list["id"], &segments["items"][0]["id"]] {
+        let body = json!({"users": ["yours-1"], "cohorts": [asked]});
+        assert_eq!(mine.post("/v1/apps/mine/cohorts/membership", &body).await.0, StatusCode::NOT_FOUND);
+    }
     for list in ["/v1/apps", "/v1/jobs"] {
         let (_, page) = mine.get(list).await;
         assert!(!page.to_string().contains("yours"), "{list}: {page}");

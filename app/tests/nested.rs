@@ -88,6 +88,8 @@ async fn segments_lie_in_segments() {
     let outer = create(&client, "wait", both.clone()).await;
     let of_outer = json!({"any": [{"segment": outer}, {"label": 2, "in": [3]}]});
     let top = create(&client, "last", of_outer.clone()).await;
+    let skips = create(&client, "skip", json!({"label": 1, "in": [1]})).await;
+    let in_vain = create(&client, "wait", json!({"segment": skips})).await;
     let never = json!({"where": {"segment": "seg_none"}});
     assert_eq!(fault(&client.estimate("shop", &never).await), (422, "unknown_segment", "/where/segment"));
 
@@ -130,6 +132,20 @@ async fn segments_lie_in_segments() {
         (&json!("waiting"), &json!(inner))
     );
     assert_eq!(members(&client, &top, 20210102).await, users(|user| of_day_1(user) || user % 5 == 3));
+    let behind = newest(&client, &top).await["detail"]["warnings"][0].clone();
+    assert_eq!(
+        (&behind["code"], &behind["pointer"]),
+        (&json!("segment_behind"), &json!("/where/any/0")),
+        "{behind}"
+    );
+    // Nobody waits for what is left out for good.
+    assert_eq!(newest(&client, &skips).await["outcome"], "skipped");
+    let refused = newest(&client, &in_vain).await;
+    assert_eq!(
+        (&refused["outcome"], &refused["detail"]["errors"][0]["code"]),
+        (&json!("refused"), &json!("segment_not_made")),
+        "{refused}"
+    );
     label(&client, 1, 2).await;
     routine(&client).await;
     assert_eq!(members(&client, &inner, 20210102).await, users(|user| user.is_multiple_of(3)));
@@ -149,6 +165,10 @@ async fn segments_lie_in_segments() {
         let path = format!("/v1/apps/shop/segments/{id}");
         client.request(Method::DELETE, &path).send().await.unwrap()
     };
+    // An id that only resembles it: on no database does that reach past the check.
+    assert!(delete(&format!("{outer}%20")).await.status().is_client_error());
+    let itself = put(&client, &format!("{inner}%20"), json!({"segment": inner})).await;
+    assert!(itself.0.is_client_error(), "{}", itself.1);
     let refused = support::json(delete(&outer).await).await;
     assert_eq!((refused.0, &refused.1["code"]), (StatusCode::CONFLICT, &json!("segment_in_use")));
     assert_eq!(refused.1["segments"], json!([top]));

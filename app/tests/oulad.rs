@@ -138,7 +138,60 @@ async fn oulad_comes_in_whole_and_every_count_is_right() {
         }
     }
     weights_and_apps(&client, &labels).await;
+    cohorts(&client, &labels).await;
     profiles(&client, &apps, &labels).await;
+}
+
+/// Cohorts beside each other, and beside their app: sets of exported ids and rows of the file.
+async fn cohorts(client: &support::Client<'_>, labels: &Table) {
+    let app = "AAA-2013J";
+    let mut made = Vec::new();
+    for rule in [
+        json!({"label": "gender", "in": ["F"]}),
+        json!({"label": "studied_credits", "weight": {"gte": 90}}),
+        json!({"event": "visit", "last_days": 30}),
+    ] {
+        let cohort = client.cohort(app, &json!({"where": rule})).await;
+        let members: BTreeSet<String> = client.members(app, &cohort).await.into_iter().collect();
+        assert!(!members.is_empty(), "{rule}");
+        made.push((cohort["cohort_id"].as_str().unwrap().to_owned(), members));
+    }
+    let ids: Vec<&str> = made.iter().map(|(id, _)| &**id).collect();
+    let (_, overlap) = client.get(&format!("/v1/apps/{app}/cohorts/overlap?cohorts={}", ids.join(","))).await;
+    for region in overlap["regions"].as_array().unwrap() {
+        let within = region["cohorts"].as_array().unwrap();
+        let all: BTreeSet<&String> = made.iter().flat_map(|(_, members)| members).collect();
+        let exactly = all.into_iter().filter(|user| {
+            made.iter().all(|(id, members)| members.contains(*user) == within.contains(&json!(id)))
+        });
+        assert_eq!(region["users"], exactly.count(), "{region}");
+    }
+    let ((before, left), (after, entered)) = (&made[0], &made[1]);
+    let (_, moved) = client.get(&format!("/v1/apps/{app}/cohorts/{after}/difference?from={before}")).await;
+    assert_eq!(moved["entered"], (entered - left).len());
+    assert_eq!(moved["left"], (left - entered).len());
+    for (id, members) in &made {
+        let (_, profile) =
+            client.get(&format!("/v1/apps/{app}/cohorts/{id}/profile?top=10000&ds=20141231")).await;
+        let mut expected: BTreeMap<(i64, i64), [BTreeSet<&str>; 2]> = BTreeMap::new();
+        for row in labels.iter().filter(|row| row["app_id"] == app) {
+            let key = (row["label_id"].parse().unwrap(), row["tag_id"].parse().unwrap());
+            let [within, whole] = expected.entry(key).or_default();
+            whole.insert(&row["user_id"]);
+            within.extend(members.contains(&row["user_id"]).then_some(row["user_id"].as_str()));
+        }
+        let tags = profile["tags"].as_array().unwrap();
+        assert_eq!(tags.len(), expected.len());
+        for tag in tags {
+            let [within, whole] =
+                &expected[&(tag["label_id"].as_i64().unwrap(), tag["id"].as_i64().unwrap())];
+            assert_eq!(
+                (&tag["users"], &tag["app_users"]),
+                (&json!(within.len()), &json!(whole.len())),
+                "{tag}"
+            );
+        }
+    }
 }
 
 /// Every tag of every label in the whole app, as worked out after the imports, is a count over the file.

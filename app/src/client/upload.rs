@@ -1,4 +1,4 @@
-//! Streams a file to the server as the body of an import.
+//! Streams a file to the server: an import, or the ids of a list.
 
 use std::path::Path;
 
@@ -80,55 +80,74 @@ fn named(path: &Path) -> (Option<Format>, bool) {
     (format, gzip)
 }
 
-/// Sends the file, again when the server asks for time; the import's job, as it was accepted.
+/// Sends the file; the import's job, as it was accepted.
 ///
 /// # Errors
 /// [`Failure::Interrupted`] on Ctrl-C: a file that has not come whole is not imported.
 pub async fn send(client: &Client, upload: &Upload<'_>, quiet: bool) -> Result<Job, Failure> {
+    let mut query = vec![("kind", upload.kind.name().to_owned())];
+    query.extend(upload.path.file_name().map(|name| ("file", name.to_string_lossy().into_owned())));
+    query.extend(upload.app.map(|app| ("app", app.to_owned())));
+    query.extend(upload.reject_limit.map(|limit| ("reject_limit", limit.to_string())));
+    let to = To { path: &["imports"], query, format: upload.format };
+    Ok(Job { raw: job_in(send_file(client, upload.path, &to, quiet).await?) })
+}
+
+/// Where a file goes.
+pub struct To<'a> {
+    pub path: &'a [&'a str],
+    pub query: Vec<(&'a str, String)>,
+    /// `None`: told from the file's name.
+    pub format: Option<Format>,
+}
+
+/// Sends the file, again when the server asks for time, and answers what it says.
+///
+/// # Errors
+/// [`Failure::Interrupted`] on Ctrl-C: a file that has not come whole does not count.
+pub async fn send_file(client: &Client, path: &Path, to: &To<'_>, quiet: bool) -> Result<Value, Failure> {
     let (name, key) = idempotency();
     let sending = async {
         for _ in 0..PATIENCE {
-            match send_once(client, upload, (&name, &key), quiet).await {
+            match send_once(client, path, to, (&name, &key), quiet).await {
                 Err(Failure::Refused(refusal)) if refusal.retry_after.is_some() => {
                     tokio::time::sleep(refusal.retry_after.unwrap_or_default()).await;
                 }
                 answer => return answer,
             }
         }
-        send_once(client, upload, (&name, &key), quiet).await
+        send_once(client, path, to, (&name, &key), quiet).await
     };
     tokio::select! {
         sent = sending => sent,
         _ = tokio::signal::ctrl_c() => {
-            Err(Failure::Interrupted(format!("{} was not sent whole, so nothing of it is imported", upload.path.display())))
+            let detail = format!("{} was not sent whole, so nothing of it counts", path.display());
+            Err(Failure::Interrupted(detail))
         }
     }
 }
 
 async fn send_once(
     client: &Client,
-    upload: &Upload<'_>,
+    path: &Path,
+    to: &To<'_>,
     (name, key): (&HeaderName, &str),
     quiet: bool,
-) -> Result<Job, Failure> {
-    let shown = upload.path.display();
-    let (format, gzip) = named(upload.path);
-    let Some(format) = upload.format.or(format) else {
+) -> Result<Value, Failure> {
+    let shown = path.display();
+    let (format, gzip) = named(path);
+    let Some(format) = to.format.or(format) else {
         let detail = "its name does not end in .csv, .parquet or .ndjson: say its --format";
         return Err(Failure::usage(format!("can't tell the format of `{shown}`: {detail}")));
     };
     let unreadable = |err| Failure::usage(format!("can't read `{shown}`: {err}"));
-    let file = tokio::fs::File::open(upload.path).await.map_err(unreadable)?;
+    let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
     let size = file.metadata().await.map_err(unreadable)?.len();
     let bar = bar::bytes(size, format!("sending {shown}"), quiet);
     let body = Body::wrap_stream(ReaderStream::with_capacity(bar.wrap_async_read(file), CHUNK));
-    let mut query = vec![("kind", upload.kind.name().to_owned())];
-    query.extend(upload.path.file_name().map(|name| ("file", name.to_string_lossy().into_owned())));
-    query.extend(upload.app.map(|app| ("app", app.to_owned())));
-    query.extend(upload.reject_limit.map(|limit| ("reject_limit", limit.to_string())));
     let mut request = client
-        .request(Method::POST, &["imports"])?
-        .query(&query)
+        .request(Method::POST, to.path)?
+        .query(&to.query)
         .header(name, key)
         .header(CONTENT_TYPE, format.content_type())
         .header(CONTENT_LENGTH, size)
@@ -138,7 +157,7 @@ async fn send_once(
     }
     let answer = client.json(request).await;
     bar.finish_and_clear();
-    Ok(Job { raw: job_in(answer?) })
+    answer
 }
 
 /// The job of a 202: the answer itself, or its member `job`.

@@ -1,4 +1,4 @@
-//! `muster cohort`: size, day, version and hash of what segment runs have made.
+//! `muster cohort`: what segment runs have made, and what that is made up of.
 
 use clap::{Args, Subcommand};
 use reqwest::Method;
@@ -35,6 +35,47 @@ enum Action {
         #[arg(value_name = "COHORT")]
         id: String,
     },
+    /// The tags that set its members apart from the whole app
+    Profile {
+        #[arg(long)]
+        app: String,
+        /// Id of the cohort
+        #[arg(value_name = "COHORT")]
+        id: String,
+        /// By id or name, with commas between [all]
+        #[arg(long)]
+        labels: Option<String>,
+        #[arg(long, default_value = "surprise", value_parser = ["surprise", "index", "users"])]
+        sort: String,
+        /// At most so many tags
+        #[arg(long, default_value_t = 20)]
+        top: u32,
+    },
+    /// Who entered and who left since another cohort, and what that did to its make-up
+    Difference {
+        #[arg(long)]
+        app: String,
+        /// Id of the later cohort
+        #[arg(value_name = "COHORT")]
+        id: String,
+        /// The cohort before
+        #[arg(long, value_name = "COHORT")]
+        from: String,
+        /// By id or name, with commas between [all]
+        #[arg(long)]
+        labels: Option<String>,
+        /// At most so many tags
+        #[arg(long, default_value_t = 20)]
+        top: u32,
+    },
+    /// Users in every combination of two to six cohorts
+    Overlap {
+        #[arg(long)]
+        app: String,
+        /// Cohorts; of a segment or a list it is the newest one
+        #[arg(value_name = "COHORT", num_args = 2..=6, required = true)]
+        ids: Vec<String>,
+    },
 }
 
 pub async fn run(args: CohortArgs) -> Result<(), Failure> {
@@ -49,6 +90,25 @@ pub async fn run(args: CohortArgs) -> Result<(), Failure> {
         Action::Show { app, id } => {
             let cohort = get(&client, app, id).await?;
             if json { cohort.to_string() } else { told(&cohort) }
+        }
+        Action::Profile { app, id, labels, sort, top } => {
+            let mut query = vec![("sort", sort.clone()), ("top", top.to_string())];
+            query.extend(labels.clone().map(|labels| ("labels", labels)));
+            let request = client.request(Method::GET, &["apps", app, "cohorts", id, "profile"])?;
+            let answer = client.json(request.query(&query)).await?;
+            if json { answer.to_string() } else { show::cohort::profile(&answer) }
+        }
+        Action::Difference { app, id, from, labels, top } => {
+            let mut query = vec![("from", from.clone()), ("top", top.to_string())];
+            query.extend(labels.clone().map(|labels| ("labels", labels)));
+            let request = client.request(Method::GET, &["apps", app, "cohorts", id, "difference"])?;
+            let answer = client.json(request.query(&query)).await?;
+            if json { answer.to_string() } else { show::cohort::difference(&answer) }
+        }
+        Action::Overlap { app, ids } => {
+            let request = client.request(Method::GET, &["apps", app, "cohorts", "overlap"])?;
+            let answer = client.json(request.query(&[("cohorts", ids.join(","))])).await?;
+            if json { answer.to_string() } else { show::cohort::overlap(&answer) }
         }
     };
     show::print(said);

@@ -10,6 +10,7 @@ pub mod import;
 pub mod job;
 pub mod key;
 pub mod lifecycle;
+pub mod list;
 pub mod migrate;
 pub mod segment;
 pub mod serve;

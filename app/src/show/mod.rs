@@ -2,6 +2,7 @@
 
 pub mod bar;
 pub mod catalogue;
+pub mod cohort;
 pub mod estimate;
 pub mod number;
 pub mod rule;

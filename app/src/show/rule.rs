@@ -94,6 +94,9 @@ pub fn phrase(condition: &Value) -> String {
     if let Some(segment) = text("segment") {
         return format!("in segment {segment}");
     }
+    if let Some(list) = text("list") {
+        return format!("on list {list}");
+    }
     condition.to_string()
 }
 
@@ -233,6 +236,7 @@ all of
         );
         check(json!({"cohort": "coh_1"}), "in cohort coh_1");
         check(json!({"segment": "seg_1"}), "in segment seg_1");
+        check(json!({"list": "lst_1"}), "on list lst_1");
         check(
             json!({"label": "p", "in": [1, 2, 3, 4, 5, 6, 7, 8]}),
             "p is 1 or 2 or 3 or 4 or 5 or 6 or 2 more",

@@ -56,7 +56,9 @@ impl Class {
         let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
         match parts.map(Option::unwrap_or_default) {
             ["imports", "", ..] if !reads => Class::Import,
+            ["apps", _, "lists", _, "users", ""] if !reads => Class::Import,
             ["apps", _, "segments", "estimate" | "", "", ""] if !reads => Class::Estimate,
+            ["apps", _, "cohorts", "membership", "", ""] if !reads => Class::Estimate,
             ["apps", _, "cohorts", _, "verify", ""] if !reads => Class::Estimate,
             ["apps", _, "segments", _, "", ""] if *method == Method::PUT => Class::Estimate,
             _ if !reads => Class::Job,
@@ -98,6 +100,10 @@ mod tests {
             assert_eq!(Class::of(&method, path), expected, "{method} {path}");
         };
         check(Method::POST, "/v1/imports", Class::Import);
+        check(Method::POST, "/v1/apps/a/lists/l/users", Class::Import);
+        check(Method::POST, "/v1/apps/a/lists", Class::Job);
+        check(Method::POST, "/v1/apps/a/cohorts/membership", Class::Estimate);
+        check(Method::GET, "/v1/apps/a/cohorts/overlap", Class::Read);
         check(Method::GET, "/v1/imports/imp_1/rejects", Class::Export);
         check(Method::POST, "/v1/apps/a/segments/estimate", Class::Estimate);
         check(Method::POST, "/v1/apps/a/segments", Class::Estimate);

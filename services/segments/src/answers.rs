@@ -204,3 +204,54 @@ pub struct ConditionHeld {
     #[schema(value_type = Object)]
     pub evidence: Value,
 }
+
+/// Users by their ids, as they were uploaded.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UserList {
+    pub id: String,
+    pub app_id: String,
+    pub name: String,
+    pub created_at: DateTime<Utc>,
+    /// When its name or its users changed last.
+    pub updated_at: DateTime<Utc>,
+    /// What the last upload left; null where nothing was uploaded yet.
+    #[schema(required)]
+    pub newest: Option<ListVersion>,
+}
+
+/// A list after an upload.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ListVersion {
+    /// 1 for the first upload.
+    pub version: u32,
+    /// What the upload did: `add`, `remove` or `replace`.
+    pub upload: String,
+    /// The users as a cohort. That of one of the last thirty versions is kept, and any that a rule names.
+    pub cohort_id: String,
+    /// The newest data day when it was uploaded. Null once the cohort is no longer kept.
+    #[schema(required, value_type = Option<u32>, example = 20261101)]
+    pub ds: Option<Ds>,
+    /// Users on the list. Null where so few may not be shown, and once the cohort is no longer kept; so are
+    /// `entered` and `left`.
+    #[schema(required)]
+    pub users: Option<u64>,
+    /// Users that were not on it before.
+    #[schema(required)]
+    pub entered: Option<u64>,
+    /// Users that were on it before.
+    #[schema(required)]
+    pub left: Option<u64>,
+    pub rows_read: u64,
+    /// Rows without an id that a user could have.
+    pub rows_rejected: u64,
+    /// Rows with an id that stood further up.
+    pub rows_repeated: u64,
+    /// Different ids that no label and no event of the app has ever named; they are not on the list.
+    pub unknown_users: u64,
+    /// CSV with line, id and reason of each unknown id and each rejected row; null without any, and once the cohort
+    /// is no longer kept.
+    #[schema(required)]
+    pub report_url: Option<String>,
+    pub created_by: String,
+    pub created_at: DateTime<Utc>,
+}

@@ -22,9 +22,19 @@ pub enum Error {
     /// Pointers are those of the request's body.
     #[error("the rule is refused")]
     Rule(Vec<muster_rules::Problem>),
+    #[error("there is no label `{given}`")]
+    UnknownLabel { given: String, nearest: Option<String> },
+    /// A parameter of the address.
+    #[error("{detail}")]
+    Parameter { parameter: &'static str, code: &'static str, detail: String },
     /// A member of the body, by JSON pointer.
     #[error("{detail}")]
     Body { pointer: &'static str, code: &'static str, detail: String },
+    #[error("there is no cohort `{0}`")]
+    NoCohort(String),
+    /// Uploaded ids that can't be taken as they are; nothing of them counts.
+    #[error("{detail}")]
+    Upload { code: &'static str, detail: String },
     /// A crowd of fewer users than the app lets be shown, or all but fewer.
     #[error("these users, or all others, are fewer than the app's privacy floor of {}", .0.users())]
     BelowFloor(Floor),
@@ -95,6 +105,12 @@ impl From<Error> for Problem {
             Error::Body { pointer, code, detail } => {
                 Problem::new(Kind::Invalid, "invalid_body", detail).with_fault(pointer, code, None)
             }
+            Error::UnknownLabel { given, nearest } => unknown_label(&given, nearest),
+            Error::Parameter { parameter, code, detail } => {
+                Problem::new(Kind::BadRequest, code, detail).with_fault(parameter, code, None)
+            }
+            Error::NoCohort(_) => Problem::new(Kind::NotFound, "cohort_not_found", sentence(&error)),
+            Error::Upload { code, detail } => Problem::new(Kind::Invalid, code, detail),
             Error::BelowFloor(_) => Problem::new(Kind::Forbidden, "below_floor", sentence(&error)),
             Error::Stopped => {
                 Problem::new(Kind::Unavailable, "stopped", "The evaluation was stopped.").retry_after(1)
@@ -134,6 +150,12 @@ fn sentence(error: &Error) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{}.", letters.as_str())
+}
+
+fn unknown_label(given: &str, nearest: Option<String>) -> Problem {
+    let hint = nearest.as_ref().map(|nearest| format!(" Did you mean `{nearest}`?")).unwrap_or_default();
+    let detail = format!("The app has no published label `{given}`.{hint}");
+    Problem::new(Kind::NotFound, "label_not_found", detail).with_fault("labels", "unknown_label", nearest)
 }
 
 fn disabled(app: &str) -> Problem {

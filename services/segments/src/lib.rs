@@ -1,7 +1,8 @@
 //! The segments service: estimates live, keeps versioned segments, has them made into cohorts by jobs,
-//! streams members, and says why a user is in or not.
+//! streams members, and says why a user is in or not; keeps lists of uploaded ids; and tells what cohorts are
+//! made up of.
 //!
-//! It owns the tables `segment…` and `cohort`, and the cohort files of the store.
+//! It owns the tables `segment…`, `user_list…` and `cohort`, and the cohort files of the store.
 
 mod answers;
 mod daily;
@@ -9,7 +10,9 @@ mod error;
 mod hash;
 mod instruments;
 mod jobs;
+mod member_answers;
 mod operations;
+mod profile_answers;
 mod routes;
 mod store;
 mod turns;
@@ -25,6 +28,7 @@ use muster_sql::Db;
 pub use answers::{Cohort, Segment, SegmentVersion};
 pub use daily::daily;
 pub use jobs::ROUTINE;
+pub use operations::OpenCohorts;
 pub use operations::routine::Settings as RoutineSettings;
 pub use turns::Turns;
 
@@ -42,6 +46,7 @@ pub struct Segments {
     /// Who evaluates next.
     pub turns: Turns,
     pub routine: RoutineSettings,
+    pub open: Arc<OpenCohorts>,
 }
 
 /// The service's part of the OpenAPI document, for a gateway in another process.

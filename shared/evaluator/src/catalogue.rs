@@ -5,24 +5,24 @@ use std::collections::BTreeSet;
 use muster_days::Ds;
 use muster_profile_store::Snapshot;
 use muster_rules::crowds::{self, Counted, Crowd};
-use muster_rules::{Caps, Catalogue, CohortInfo, EventInfo, LabelInfo, SegmentCohorts};
+use muster_rules::{Caps, Catalogue, CohortInfo, EventInfo, LabelInfo, Made};
 
 /// Beyond this many values a dictionary is not searched for the sake of a warning.
 const SEARCHED_VALUES: u32 = 200_000;
 
 pub struct SnapshotCatalogue<'a> {
     snapshot: &'a Snapshot,
-    segments: Option<&'a SegmentCohorts>,
+    made: Option<&'a Made>,
 }
 
 impl<'a> SnapshotCatalogue<'a> {
-    /// Without segments: rules can't name any.
+    /// Without segments and lists: rules can't name any.
     pub fn new(snapshot: &'a Snapshot) -> SnapshotCatalogue<'a> {
-        SnapshotCatalogue { snapshot, segments: None }
+        SnapshotCatalogue { snapshot, made: None }
     }
 
-    pub fn with_segments(snapshot: &'a Snapshot, segments: &'a SegmentCohorts) -> SnapshotCatalogue<'a> {
-        SnapshotCatalogue { snapshot, segments: Some(segments) }
+    pub fn with_made(snapshot: &'a Snapshot, made: &'a Made) -> SnapshotCatalogue<'a> {
+        SnapshotCatalogue { snapshot, made: Some(made) }
     }
 
     pub fn snapshot(&self) -> &'a Snapshot {
@@ -132,8 +132,12 @@ impl Catalogue for SnapshotCatalogue<'_> {
         }
     }
 
-    fn segment(&self, id: &str) -> Option<Vec<(Ds, String)>> {
-        self.segments?.get(id).cloned()
+    fn segment(&self, id: &str) -> Option<&[(Ds, String)]> {
+        self.made?.segments.get(id).map(Vec::as_slice)
+    }
+
+    fn list(&self, id: &str) -> Option<&[(Ds, String)]> {
+        self.made?.lists.get(id).map(Vec::as_slice)
     }
 
     fn crowd(&self, name: &str) -> Option<Crowd> {

@@ -4,6 +4,7 @@
 
 mod app;
 mod matrix;
+mod overlaps;
 mod random;
 mod sampled;
 
@@ -59,7 +60,7 @@ fn batches() {
         let (snapshot, words) = (app.snapshot(), words(&app.rows));
         let rules: Vec<Rule> = (0..rules(0.06)).map(|_| random_rule(&mut rng, &words)).collect();
         let alone: Vec<Bound> =
-            rules.iter().chain(&rules[..20]).map(|rule| bind(rule, &snapshot, &app.rows.segments)).collect();
+            rules.iter().chain(&rules[..20]).map(|rule| bind(rule, &snapshot, &app.rows.made)).collect();
         let plans: Vec<Plan> = alone.iter().map(|bound| bound.plan().clone()).collect();
         let batch = Batch::new(&plans, snapshot.clone()).unwrap();
         let counts = batch.counts(&Control::NONE).unwrap();

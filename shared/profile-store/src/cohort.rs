@@ -79,8 +79,29 @@ impl CohortFile {
         sync_folder(&cohorts)
     }
 
+    /// With its report, if it has one.
     pub(crate) fn remove(shelf: &Shelf, id: &str) -> Result<()> {
-        cohort_file(id).map_or(Ok(()), |file| shelf.remove(&file))
+        cohort_file(id).map_or(Ok(()), |file| shelf.remove(&file))?;
+        report_file(id).map_or(Ok(()), |file| shelf.remove(&file))
+    }
+}
+
+/// What is to be said of how a cohort came about, as text in a file beside it. Written before the cohort is.
+pub(crate) fn write_report(shelf: &Shelf, id: &str, text: &[u8]) -> Result<()> {
+    let file = report_file(id).ok_or_else(|| StoreError::Full(format!("`{id}` can't name a cohort")))?;
+    fs::create_dir_all(shelf.folder().join(COHORTS)).at(shelf.folder())?;
+    let mut writer = Writer::create(&shelf.folder().join(&file))?;
+    writer.section(Kind::Report, 0, 0, text)?;
+    writer.seal()?;
+    shelf.keep(&[file])
+}
+
+/// None when there is none.
+pub(crate) fn report(shelf: &Shelf, id: &str) -> Result<Option<Vec<u8>>> {
+    let Some(file) = report_file(id) else { return Ok(None) };
+    match shelf.open(&file) {
+        Err(error) if error.is_missing() => Ok(None),
+        opened => Ok(Some(opened?.need(Kind::Report, 0, 0)?.to_vec())),
     }
 }
 
@@ -91,9 +112,26 @@ fn cohort_file(id: &str) -> Option<String> {
     fits.then(|| format!("{COHORTS}/{id}.mst"))
 }
 
+/// Never the name of a cohort: these have no `-`.
+fn report_file(id: &str) -> Option<String> {
+    cohort_file(id).map(|_| format!("{COHORTS}/{id}-report.mst"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_report_goes_with_its_cohort() {
+        let dir = tempfile::tempdir().unwrap();
+        let shelf = Shelf::new(dir.path(), "shop".into(), None, Default::default());
+        write_report(&shelf, "coh_1", b"line,reason\n").unwrap();
+        CohortFile::write(&shelf, "coh_1", Ds::from_number(20261101).unwrap(), &[]).unwrap();
+        assert_eq!(report(&shelf, "coh_1").unwrap().unwrap(), b"line,reason\n");
+        assert!(report(&shelf, "coh_2").unwrap().is_none() && report(&shelf, "../x").unwrap().is_none());
+        CohortFile::remove(&shelf, "coh_1").unwrap();
+        assert_eq!(fs::read_dir(shelf.folder().join(COHORTS)).unwrap().count(), 0);
+    }
 
     #[test]
     fn a_file_of_another_cohort_is_refused() {

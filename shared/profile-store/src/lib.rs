@@ -247,6 +247,16 @@ impl Store {
         CohortFile::write(&self.shelf(app), id, ds, buckets)
     }
 
+    /// Writes what is to be said of how a cohort came about; before the cohort, with which it goes.
+    pub fn write_cohort_report(&self, app: &str, id: &str, text: &[u8]) -> Result<()> {
+        cohort::write_report(&self.shelf(app), id, text)
+    }
+
+    /// None when the cohort has none.
+    pub fn cohort_report(&self, app: &str, id: &str) -> Result<Option<Vec<u8>>> {
+        cohort::report(&self.shelf(app), id)
+    }
+
     pub fn remove_cohort(&self, app: &str, id: &str) -> Result<()> {
         CohortFile::remove(&self.shelf(app), id)
     }

@@ -75,6 +75,8 @@ pub enum Kind {
     ValueOrder = 42,
     /// Cohorts: bitmap of the bucket's members.
     Members = 50,
+    /// Reports: text; bucket 0, key 0.
+    Report = 51,
 }
 
 type SectionKey = (u32, u32, i64);

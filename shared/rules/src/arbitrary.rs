@@ -71,9 +71,13 @@ impl Arbitrary<'_> {
             let ids: Vec<&String> = words.cohorts.keys().collect();
             return Condition::Cohort((*self.pick(&ids)).clone());
         }
-        if !words.segments.is_empty() && self.below(10) == 0 {
-            let ids: Vec<&String> = words.segments.keys().collect();
+        if !words.made.segments.is_empty() && self.below(10) == 0 {
+            let ids: Vec<&String> = words.made.segments.keys().collect();
             return Condition::Segment((*self.pick(&ids)).clone());
+        }
+        if !words.made.lists.is_empty() && self.below(10) == 0 {
+            let ids: Vec<&String> = words.made.lists.keys().collect();
+            return Condition::List((*self.pick(&ids)).clone());
         }
         match self.below(labels + events) {
             n if n < labels => Condition::Label(self.label(&words.labels[n as usize])),

@@ -34,7 +34,9 @@ pub trait Catalogue {
 
     /// The cohorts of a segment, from old to new, the last one of a day if there are several; None when the app
     /// has no such segment, or none can be named here.
-    fn segment(&self, id: &str) -> Option<Vec<(Ds, String)>>;
+    fn segment(&self, id: &str) -> Option<&[(Ds, String)]>;
+    /// The same of a list.
+    fn list(&self, id: &str) -> Option<&[(Ds, String)]>;
 
     /// A base crowd; `all` is never asked for. [`crate::crowds::predefined`] answers for the usual ones.
     fn crowd(&self, name: &str) -> Option<Crowd>;
@@ -64,8 +66,12 @@ pub struct EventInfo {
     pub measures: Vec<String>,
 }
 
-/// What [`Catalogue::segment`] answers, by the id of the segment.
-pub type SegmentCohorts = BTreeMap<String, Vec<(Ds, String)>>;
+/// What was made of the segments and lists that rules name: their cohorts, from old to new, by id.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Made {
+    pub segments: BTreeMap<String, Vec<(Ds, String)>>,
+    pub lists: BTreeMap<String, Vec<(Ds, String)>>,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CohortInfo {

@@ -64,7 +64,7 @@ pub(crate) fn newest_of(parts: &[Part]) -> Option<Ds> {
         Kind::Label(label) => label.info.published.last().copied(),
         Kind::Event(event) => event.info.published.last().copied(),
         Kind::Cohort(cohort) => Some(cohort.info.ds),
-        Kind::Segment(segment) => segment.newest(),
+        Kind::Made(made) => made.newest,
     });
     newest.max()
 }
@@ -79,7 +79,7 @@ enum Kind<'r> {
     Label(label::Resolved<'r>),
     Event(event::Resolved<'r>),
     Cohort(cohort::Resolved<'r>),
-    Segment(segment::Resolved<'r>),
+    Made(segment::Resolved<'r>),
 }
 
 impl Part<'_> {
@@ -88,7 +88,7 @@ impl Part<'_> {
             Kind::Label(label) => label.date(&self.pointer, dating),
             Kind::Event(event) => event.date(&self.pointer, dating),
             Kind::Cohort(cohort) => cohort.date(&self.pointer, dating),
-            Kind::Segment(segment) => segment.date(&self.pointer, dating),
+            Kind::Made(made) => made.date(&self.pointer, dating),
         };
         Leaf { pointer: self.pointer, test }
     }
@@ -100,10 +100,13 @@ pub(crate) struct Names<'c> {
     pub problems: Problems,
 }
 
-impl Names<'_> {
+impl<'c> Names<'c> {
     /// The tree over numbered leaves. A condition with a problem leaves an empty group in its place: the
     /// tree is thrown away then.
-    pub fn resolve<'r>(&mut self, condition: &'r Condition, at: &At, parts: &mut Vec<Part<'r>>) -> Node {
+    pub fn resolve<'r>(&mut self, condition: &'r Condition, at: &At, parts: &mut Vec<Part<'r>>) -> Node
+    where
+        'c: 'r,
+    {
         let kind = match condition {
             Condition::All(items) => return Node::All(self.resolve_list(items, &at.key("all"), parts)),
             Condition::Any(items) => return Node::Any(self.resolve_list(items, &at.key("any"), parts)),
@@ -113,14 +116,18 @@ impl Names<'_> {
             Condition::Label(condition) => label::resolve(self, condition, at).map(Kind::Label),
             Condition::Event(condition) => event::resolve(self, condition, at).map(Kind::Event),
             Condition::Cohort(id) => cohort::resolve(self, id, at).map(Kind::Cohort),
-            Condition::Segment(id) => segment::resolve(self, id, at).map(Kind::Segment),
+            Condition::Segment(id) => segment::resolve(self, id, at).map(Kind::Made),
+            Condition::List(id) => segment::resolve_list(self, id, at).map(Kind::Made),
         };
         let Some(kind) = kind else { return Node::Any(Vec::new()) };
         parts.push(Part { pointer: at.to_string(), kind });
         Node::Leaf(parts.len() - 1)
     }
 
-    fn resolve_list<'r>(&mut self, items: &'r [Condition], at: &At, parts: &mut Vec<Part<'r>>) -> Vec<Node> {
+    fn resolve_list<'r>(&mut self, items: &'r [Condition], at: &At, parts: &mut Vec<Part<'r>>) -> Vec<Node>
+    where
+        'c: 'r,
+    {
         items.iter().enumerate().map(|(n, item)| self.resolve(item, &at.index(n), parts)).collect()
     }
 

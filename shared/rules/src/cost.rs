@@ -18,7 +18,7 @@ const UNTOLD_DAYS: u64 = 180;
 /// - a label: 1, and 1 for every 16 tags listed; with `weight` 4 more
 /// - an event: 1, and 1 for every 7 days of the window (2 with `sum`; 180 days if the text does not tell);
 ///   the whole once more for every filter; 1 for every 16 values listed, 10 for `contains` and `regex`
-/// - a cohort, a segment: 1
+/// - a cohort, a segment, a list: 1
 pub fn cost(rule: &Rule) -> u64 {
     let universe = if rule.universe == EVERYONE { 0 } else { 5 };
     (universe + of_condition(&rule.root, rule.as_of)).max(1)
@@ -32,7 +32,7 @@ fn of_condition(condition: &Condition, as_of: Option<Ds>) -> u64 {
         Condition::Not(inner) => of_condition(inner, as_of),
         Condition::Label(label) => of_label(label),
         Condition::Event(event) => of_event(event, as_of),
-        Condition::Cohort(_) | Condition::Segment(_) => 1,
+        Condition::Cohort(_) | Condition::Segment(_) | Condition::List(_) => 1,
     }
 }
 

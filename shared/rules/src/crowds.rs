@@ -67,8 +67,8 @@ pub(crate) enum Resolved<'r> {
 }
 
 /// `crowd` is what the catalogue has under the name.
-pub(crate) fn resolve<'r>(
-    names: &mut Names,
+pub(crate) fn resolve<'r, 'c: 'r>(
+    names: &mut Names<'c>,
     name: &'r str,
     crowd: Option<&'r Crowd>,
 ) -> Option<Resolved<'r>> {

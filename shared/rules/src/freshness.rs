@@ -9,12 +9,12 @@ pub struct Freshness {
     /// The condition, or `/universe`.
     pub pointer: String,
     pub kind: Part,
-    /// Name of the label, event or universe, or id of the cohort or segment.
+    /// Name of the label, event or universe, or id of the cohort, segment or list.
     pub name: String,
     /// Label: the day whose tags are used. Event, universe: the newest published day in the window.
-    /// Cohort: the day it was made for. Segment: that of the cohort used. `null`: there is none.
+    /// Cohort: the day it was made for. Segment, list: that of the cohort used. `null`: there is none.
     pub ds: Option<Ds>,
-    /// First day of the window; labels, cohorts, segments and an unbounded window without data have none.
+    /// First day of the window; labels, cohorts, segments, lists and an unbounded window without data have none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<Ds>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -31,6 +31,7 @@ pub enum Part {
     Event,
     Cohort,
     Segment,
+    List,
 }
 
 /// The days from `from` to `to` that are not in `published` (sorted).

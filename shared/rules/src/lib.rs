@@ -32,7 +32,7 @@ mod shape;
 mod vocabulary;
 
 pub use caps::Caps;
-pub use catalogue::{Catalogue, CohortInfo, EventInfo, LabelInfo, SegmentCohorts};
+pub use catalogue::{Catalogue, CohortInfo, EventInfo, LabelInfo, Made};
 pub use check::{Checked, check};
 pub use compare::Compare;
 pub use conditions::event::EventCondition;

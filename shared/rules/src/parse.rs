@@ -16,7 +16,7 @@ use crate::rule::{Condition, EVERYONE, Rule, VERSION};
 use crate::shape;
 
 const TOP: [&str; 4] = ["version", "universe", "as_of", "where"];
-const KINDS: [&str; 7] = ["all", "any", "not", "label", "event", "cohort", "segment"];
+const KINDS: [&str; 8] = ["all", "any", "not", "label", "event", "cohort", "segment", "list"];
 
 /// Reads a rule from JSON text. Nothing recurses before the text's depth is known to be within the cap.
 pub fn parse(text: &[u8], caps: &Caps) -> Result<Rule, Vec<Problem>> {
@@ -136,7 +136,8 @@ impl Reader<'_> {
             "label" => label::read(self, fields, at).map(Condition::Label),
             "event" => event::read(self, fields, at).map(Condition::Event),
             "cohort" => cohort::read(self, fields, at).map(Condition::Cohort),
-            _ => segment::read(self, fields, at).map(Condition::Segment),
+            "segment" => segment::read(self, fields, kind, at).map(Condition::Segment),
+            _ => segment::read(self, fields, kind, at).map(Condition::List),
         }
     }
 

@@ -47,6 +47,9 @@ pub struct Warning {
 #[derive(Default)]
 pub(crate) struct Problems {
     found: Vec<Problem>,
+    /// Names of what has nothing made of it yet. Behind the others and with a bound of their own: a rule that is
+    /// only kept may have as many of these as it likes.
+    not_made: Vec<Problem>,
 }
 
 impl Problems {
@@ -76,6 +79,13 @@ impl Problems {
         }
     }
 
+    /// `pointer` names a segment or a list that nothing was made of until the day the rule looks from.
+    pub fn push_not_made(&mut self, pointer: String, code: &'static str, detail: String) {
+        if self.not_made.len() < MOST {
+            self.not_made.push(Problem { pointer, code, detail, nearest: None });
+        }
+    }
+
     pub fn count(&self) -> usize {
         self.found.len()
     }
@@ -95,7 +105,8 @@ impl Problems {
     }
 
     /// The value, unless something was noted. A value is only ever missing after a problem.
-    pub fn finish<T>(self, value: Option<T>) -> Result<T, Vec<Problem>> {
+    pub fn finish<T>(mut self, value: Option<T>) -> Result<T, Vec<Problem>> {
+        self.found.append(&mut self.not_made);
         match value {
             Some(value) if self.found.is_empty() => Ok(value),
             _ => Err(self.found),

@@ -41,6 +41,15 @@ pub enum Condition {
     Cohort(String),
     /// Members of the newest cohort of the segment with this id.
     Segment(String),
+    /// Users on the list with this id, as it is now.
+    List(String),
+}
+
+/// What a rule names of what its app has made, with the JSON pointer of a condition that does.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Named<'r> {
+    pub segments: BTreeMap<&'r str, String>,
+    pub lists: BTreeMap<&'r str, String>,
 }
 
 impl Rule {
@@ -51,16 +60,17 @@ impl Rule {
 }
 
 impl Rule {
-    /// The segments that the rule names, each with the JSON pointer of a condition that does.
-    pub fn segments(&self) -> BTreeMap<&str, String> {
-        let mut found = BTreeMap::new();
+    /// The segments and the lists that the rule names, each with the JSON pointer of a condition that does.
+    pub fn named(&self) -> Named<'_> {
+        let mut found = Named::default();
         let mut left = vec![("/where".to_owned(), &self.root)];
         while let Some((pointer, condition)) = left.pop() {
             match condition {
                 Condition::All(items) => left.extend(inside(&pointer, "all", items)),
                 Condition::Any(items) => left.extend(inside(&pointer, "any", items)),
                 Condition::Not(inner) => left.push((format!("{pointer}/not"), inner)),
-                Condition::Segment(id) => _ = found.insert(id.as_str(), pointer),
+                Condition::Segment(id) => _ = found.segments.insert(id, pointer),
+                Condition::List(id) => _ = found.lists.insert(id, pointer),
                 Condition::Label(_) | Condition::Event(_) | Condition::Cohort(_) => {}
             }
         }
@@ -99,6 +109,7 @@ impl Serialize for Condition {
             Condition::Event(event) => event.serialize(serializer),
             Condition::Cohort(id) => single(serializer, "cohort", id),
             Condition::Segment(id) => single(serializer, "segment", id),
+            Condition::List(id) => single(serializer, "list", id),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use muster_days::Ds;
 
-use crate::catalogue::{Catalogue, CohortInfo, EventInfo, LabelInfo, SegmentCohorts};
+use crate::catalogue::{Catalogue, CohortInfo, EventInfo, LabelInfo, Made};
 use crate::crowds::{self, Counted, Crowd};
 
 /// An app's names and published days, written down.
@@ -14,7 +14,7 @@ pub struct Vocabulary {
     pub events: Vec<EventWords>,
     /// Id → the day it was made for.
     pub cohorts: BTreeMap<String, Ds>,
-    pub segments: SegmentCohorts,
+    pub made: Made,
     /// Base crowds of the app's own, by name.
     pub crowds: BTreeMap<String, Crowd>,
 }
@@ -108,8 +108,12 @@ impl Catalogue for Vocabulary {
         self.cohorts.get(id).map(|ds| CohortInfo { ds: *ds })
     }
 
-    fn segment(&self, id: &str) -> Option<Vec<(Ds, String)>> {
-        self.segments.get(id).cloned()
+    fn segment(&self, id: &str) -> Option<&[(Ds, String)]> {
+        self.made.segments.get(id).map(Vec::as_slice)
+    }
+
+    fn list(&self, id: &str) -> Option<&[(Ds, String)]> {
+        self.made.lists.get(id).map(Vec::as_slice)
     }
 
     fn crowd(&self, name: &str) -> Option<Crowd> {

@@ -191,8 +191,8 @@ fn a_segment_is_the_cohort_that_was_newest_on_the_day_looked_from() {
     // One that was deleted a moment ago is not used.
     let deleted = [(ds(20261028), "coh_deleted".to_owned())];
     let cohorts = [&cohorts[..2], &deleted, &cohorts[2..]].concat();
-    words.segments.insert("seg_2".to_owned(), cohorts);
-    words.segments.insert("seg_new".to_owned(), Vec::new());
+    words.made.segments.insert("seg_2".to_owned(), cohorts);
+    words.made.segments.insert("seg_new".to_owned(), Vec::new());
     let check =
         |text: &str| check(&parse(text.as_bytes(), &Caps::default()).unwrap(), &words, &Caps::default());
     let used = |day: i64| {
@@ -207,6 +207,9 @@ fn a_segment_is_the_cohort_that_was_newest_on_the_day_looked_from() {
     }
     let newest = check(r#"{"where": {"segment": "seg_2"}}"#).unwrap();
     assert_eq!(newest.plan.as_of.number(), 20261030);
+    assert_eq!(newest.warnings, []);
+    let behind = check(r#"{"as_of": 20261029, "where": {"segment": "seg_2"}}"#).unwrap();
+    assert_eq!((behind.warnings[0].code, &*behind.warnings[0].pointer), (codes::SEGMENT_BEHIND, "/where"));
 
     let refused = |text: &str| {
         let problems = check(text).unwrap_err();
@@ -220,8 +223,53 @@ fn a_segment_is_the_cohort_that_was_newest_on_the_day_looked_from() {
     assert_eq!(refused(unknown), (codes::UNKNOWN_SEGMENT, "/where/segment".to_owned()));
     let named = r#"{"where": {"any": [{"segment": "b"}, {"not": {"all": [{"segment": "a"}]}}]}}"#;
     let rule = parse(named.as_bytes(), &Caps::default()).unwrap();
-    let named: Vec<(&str, String)> = rule.segments().into_iter().collect();
+    let named: Vec<(&str, String)> = rule.named().segments.into_iter().collect();
     assert_eq!(named, [("a", "/where/any/1/not/all/0".to_owned()), ("b", "/where/any/0".to_owned())]);
+}
+
+/// A run may look from a day that no data are published for.
+#[test]
+fn a_segment_of_a_day_to_come_takes_no_rule_there() {
+    let mut words = shop::shop();
+    words.cohorts.insert("coh_far".to_owned(), ds(20991231));
+    let cohorts = [(ds(20261028), "coh_1".to_owned()), (ds(20991231), "coh_far".to_owned())];
+    words.made.segments.insert("seg_far".to_owned(), cohorts.to_vec());
+    let rule = parse(br#"{"where": {"segment": "seg_far"}}"#, &Caps::default()).unwrap();
+    let found = check(&rule, &words, &Caps::default()).unwrap();
+    assert_eq!(found.plan.as_of.number(), 20261101);
+    assert_eq!(found.plan.leaves[0].test, Test::Cohort { id: "coh_1".to_owned() });
+}
+
+#[test]
+fn a_list_is_what_it_is_now_whatever_the_day() {
+    let mut words = shop::shop();
+    words.made.lists.insert("lst_new".to_owned(), Vec::new());
+    let check =
+        |text: &str| check(&parse(text.as_bytes(), &Caps::default()).unwrap(), &words, &Caps::default());
+    for (text, as_of) in [
+        (r#"{"where": {"list": "lst_1"}}"#, 20261101),
+        (r#"{"as_of": 20200101, "where": {"list": "lst_1"}}"#, 20200101),
+        (r#"{"where": {"any": [{"list": "lst_1"}, {"label": "gender", "in": ["male"]}]}}"#, 20261030),
+    ] {
+        let found = check(text).unwrap();
+        assert_eq!(found.plan.as_of.number(), as_of);
+        assert_eq!(found.plan.leaves[0].test, Test::Cohort { id: "coh_1".to_owned() });
+        let fresh = serde_json::to_value(&found.freshness[0]).unwrap();
+        assert_eq!((&fresh["kind"], &fresh["name"]), (&json!("list"), &json!("lst_1")));
+        assert_eq!((&fresh["ds"], found.warnings.len()), (&json!(20261028), 0));
+    }
+    let refused = |text: &str| {
+        let problems = check(text).unwrap_err();
+        (problems[0].code, problems[0].pointer.clone())
+    };
+    let empty = r#"{"where": {"not": {"list": "lst_new"}}}"#;
+    assert_eq!(refused(empty), (codes::LIST_NOT_FILLED, "/where/not/list".to_owned()));
+    for unknown in ["lst_2", "seg_1"] {
+        let text = format!(r#"{{"where": {{"list": "{unknown}"}}}}"#);
+        assert_eq!(refused(&text), (codes::UNKNOWN_LIST, "/where/list".to_owned()));
+    }
+    let other = r#"{"where": {"segment": "lst_1"}}"#;
+    assert_eq!(refused(other), (codes::UNKNOWN_SEGMENT, "/where/segment".to_owned()));
 }
 
 #[test]

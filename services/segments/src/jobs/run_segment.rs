@@ -5,6 +5,7 @@ use chrono::Utc;
 use muster_days::Ds;
 use muster_evaluator::Control;
 use muster_jobs::{Failure, Handler, Run};
+use muster_rules::cost;
 use muster_sql::is_unique_violation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -13,8 +14,9 @@ use tracing::Span;
 use crate::Segments;
 use crate::answers::Cohort;
 use crate::error::Error;
-use crate::operations::{Asked, CohortOrder, make_cohort};
+use crate::operations::{Asked, CohortOrder, make_cohort, parse};
 use crate::store;
+use crate::turns::Turn;
 
 pub const RUN_SEGMENT: &str = "segment";
 
@@ -53,20 +55,20 @@ impl Handler for RunHandler {
         }
         let rule = store::version(&self.segments.db, &app, &payload.segment_id, payload.version).await?;
         let rule = rule.ok_or(Error::NotFound("such segment version"))?;
-        let mut asked = Asked::read(&self.segments, &app, rule.as_bytes(), "").await?;
-        asked.rule.as_of = payload.as_of.or(asked.rule.as_of);
+        let mut rule = parse(&self.segments, rule.as_bytes(), "")?;
+        rule.as_of = payload.as_of.or(rule.as_of);
+        let turn = tokio::select! {
+            turn = self.segments.turns.take_patiently(&app, cost(&rule)) => turn,
+            () = run.until_stopped() => return Err(Failure::stopped()),
+        };
+        let asked = Asked::of(&self.segments, &app, rule).await?;
         let (segment, version, job) = (payload.segment_id, payload.version, run.job.id.clone());
-        let order = CohortOrder { app, segment, version, asked, job };
-        make(&self.segments, run, order).await
+        make(&self.segments, run, turn, CohortOrder { app, segment, version, asked, job }).await
     }
 }
 
-async fn make(segments: &Segments, run: &Run, order: CohortOrder) -> Result<Value, Failure> {
+async fn make(segments: &Segments, run: &Run, turn: Turn, order: CohortOrder) -> Result<Value, Failure> {
     let app = order.app.clone();
-    let turn = tokio::select! {
-        turn = segments.turns.take_patiently(&app, order.asked.cost()) => turn,
-        () = run.until_stopped() => return Err(Failure::stopped()),
-    };
     let (worker, watched, span) = (segments.clone(), run.clone(), Span::current());
     let computed = tokio::task::spawn_blocking(move || {
         let _turn = turn;

@@ -60,7 +60,7 @@ pub fn estimate(
         leaves: leaves.iter().map(|leaf| leaf.pointer.clone()).zip(shown).collect(),
         freshness: serde_json::to_value(&prepared.freshness)?,
         warnings: serde_json::to_value(&prepared.warnings)?,
-        took_ms: (took.as_secs_f64() * 1e6).round() / 1e3,
+        took_ms: super::millis(began),
     })
 }
 

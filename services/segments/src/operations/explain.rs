@@ -34,8 +34,7 @@ pub fn membership(
         data: "none",
     };
     let Some(place) = place else { return Ok(answer) };
-    let file = segments.profiles.cohort(&cohort.app_id, &cohort.id)?;
-    let file = file.ok_or_else(|| Error::Inside(format!("the file of {} is missing", cohort.id)))?;
+    let file = super::members::file(segments, &cohort.app_id, &cohort.id)?;
     answer.member = file.members(place.bucket)?.is_some_and(|members| members.contains(place.ordinal));
     match asked.and_then(|asked| why(segments, cohort, &asked, place, &mut answer)) {
         // The rule no longer fits the data: the cohort still stands, only its reasons can't be told.

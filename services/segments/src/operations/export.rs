@@ -78,7 +78,7 @@ fn is_plain(byte: u8) -> bool {
 }
 
 /// RFC 4180: an id that holds a comma or a quote is quoted; line breaks are in no id.
-fn write_csv(user: &[u8], out: &mut Vec<u8>) {
+pub fn write_csv(user: &[u8], out: &mut Vec<u8>) {
     if !user.iter().any(|byte| matches!(byte, b',' | b'"')) {
         return out.extend_from_slice(user);
     }
@@ -102,8 +102,7 @@ pub struct Export {
 /// Opens everything first, so that what can't be exported is an error and no torn stream.
 pub fn export(segments: &Segments, cohort: &Cohort, format: Format) -> Result<Export, Error> {
     let snapshot = snapshot(segments, &cohort.app_id)?;
-    let file = segments.profiles.cohort(&cohort.app_id, &cohort.id)?;
-    let file = file.ok_or_else(|| Error::Inside(format!("the file of {} is missing", cohort.id)))?;
+    let file = super::members::file(segments, &cohort.app_id, &cohort.id)?;
     Ok(Export { file, snapshot, format })
 }
 

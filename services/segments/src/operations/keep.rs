@@ -49,13 +49,13 @@ impl SegmentChange {
     }
 }
 
-/// Whether the rule fits the data. A segment that it names may have nothing made of it yet.
+/// Whether the rule fits the data. A segment or list that it names may have nothing made of it yet.
 fn check_rule(segments: &Segments, app: &str, asked: &Asked) -> Result<(), Error> {
     let snapshot = snapshot(segments, app)?;
-    let catalogue = SnapshotCatalogue::with_segments(&snapshot, &asked.segments);
+    let catalogue = SnapshotCatalogue::with_made(&snapshot, &asked.made);
     let checked = check(&asked.rule, &catalogue, &segments.caps);
     let mut problems = checked.err().unwrap_or_default();
-    problems.retain(|problem| problem.code != codes::SEGMENT_NOT_MADE);
+    problems.retain(|problem| ![codes::SEGMENT_NOT_MADE, codes::LIST_NOT_FILLED].contains(&problem.code));
     if problems.is_empty() {
         return Ok(());
     }
@@ -117,7 +117,7 @@ async fn checked(
     let asked = Asked::read(segments, app, new.rule.as_bytes(), "/rule").await?;
     let text = asked.rule.to_json();
     let rules = match id {
-        Some(_) if !asked.segments.is_empty() => store::rules_with_segments(&segments.db, app).await?,
+        Some(_) if !asked.made.segments.is_empty() => store::rules_with_segments(&segments.db, app).await?,
         _ => HashMap::new(),
     };
     // This reads the store, and all rules that name segments.
@@ -134,7 +134,7 @@ async fn checked(
 
 /// Refuses a rule that leads back to its own segment.
 fn refuse_cycle(rules: &HashMap<String, String>, id: &str, rule: &Rule) -> Result<(), Error> {
-    let named = rule.segments();
+    let named = rule.named().segments;
     let Some(way) = way(rules, named.keys().copied(), id) else { return Ok(()) };
     let detail = format!("the segment would name itself: {id} → {}", way.join(" → "));
     let pointer = way.first().and_then(|first| named.get(first)).map(String::as_str).unwrap_or_default();

@@ -1,22 +1,54 @@
 //! What the service decides, apart from HTTP. One file per operation.
 
+mod difference;
 mod estimate;
 mod explain;
 mod export;
 mod floor;
 mod keep;
+mod lists;
 mod make_cohort;
+mod members;
+mod overlap;
 mod prepare;
+mod profile;
 pub mod routine;
 mod served;
+mod upload;
 mod verify;
 
+pub use difference::difference;
 pub use estimate::{Contract, estimate};
 pub use explain::membership;
 pub use export::{Format, export};
 pub use floor::floor;
 pub use keep::{SegmentChange, change, create, get, shown};
+pub use lists::{
+    Filling, Mode, create_list, delete_list, fill, list, read_upload, rename_list, shown_list, shown_version,
+};
 pub use make_cohort::{CohortOrder, make_cohort};
-pub use prepare::Asked;
+pub use members::{OpenCohorts, memberships};
+pub use overlap::overlap;
+pub use prepare::{Asked, parse};
+pub use profile::{Order, Scope, profile};
 pub use served::require_served;
+pub use upload::{Upload, UploadFormat};
 pub use verify::verify;
+
+use std::time::Instant;
+
+use crate::error::Error;
+use members::members;
+
+/// Milliseconds since `began`, to the microsecond.
+fn millis(began: Instant) -> f64 {
+    (began.elapsed().as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// Once more, when the files were replaced in the very moment they were opened.
+fn on_newest_data<T>(work: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
+    match work() {
+        Err(error) if error.is_stale() => work(),
+        result => result,
+    }
+}

@@ -1,14 +1,13 @@
 //! From a rule's text to something that can be evaluated: parsed, checked against what is published, and
 //! bound to it.
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use muster_catalogue::Floor;
 use muster_days::Ds;
 use muster_evaluator::{Bound, SnapshotCatalogue, plan_files};
 use muster_profile_store::Manifest;
-use muster_rules::{Checked, Freshness, Plan, Rule, SegmentCohorts, Warning, check, cost};
+use muster_rules::{Checked, Freshness, Made, Plan, Rule, Warning, check};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::served::snapshot;
@@ -24,24 +23,24 @@ pub struct Prepared {
     pub warnings: Vec<Warning>,
 }
 
-/// A rule, and what was made of the segments that it names.
+/// A rule, and what was made of the segments and lists that it names.
 pub struct Asked {
     pub rule: Rule,
-    pub segments: SegmentCohorts,
+    pub made: Made,
 }
 
 impl Asked {
     /// Reads a rule that stands under `prefix` in the request's body.
     pub async fn read(segments: &Segments, app: &str, text: &[u8], prefix: &str) -> Result<Asked, Error> {
-        let rule = parse(segments, text, prefix)?;
-        let named: BTreeSet<&str> = rule.segments().into_keys().collect();
-        let segments = store::segment_cohorts(&segments.db, app, &named).await?;
-        Ok(Asked { rule, segments })
+        Asked::of(segments, app, parse(segments, text, prefix)?).await
     }
 
-    /// Its weight in quotas and in the line before the evaluator.
-    pub fn cost(&self) -> u64 {
-        cost(&self.rule)
+    /// What was made until now: to be asked once it is the rule's turn, not before it waits for that.
+    pub async fn of(segments: &Segments, app: &str, rule: Rule) -> Result<Asked, Error> {
+        let named = rule.named();
+        let ids = (named.segments.into_keys().collect(), named.lists.into_keys().collect());
+        let made = store::made(&segments.db, app, ids).await?;
+        Ok(Asked { rule, made })
     }
 }
 
@@ -56,10 +55,7 @@ impl Prepared {
     /// it is done again with the snapshot that replaced them.
     pub fn open(segments: &Segments, app: &str, asked: &Asked, prefix: &str) -> Result<Prepared, Error> {
         let began = Instant::now();
-        let opened = match Prepared::try_open(segments, app, asked, prefix) {
-            Err(error) if error.is_stale() => Prepared::try_open(segments, app, asked, prefix),
-            result => result,
-        };
+        let opened = super::on_newest_data(|| Prepared::try_open(segments, app, asked, prefix));
         instruments::opened(began.elapsed());
         opened
     }
@@ -69,7 +65,7 @@ impl Prepared {
         let refused = |problems: Vec<muster_rules::Problem>| {
             Error::Rule(problems.into_iter().map(|problem| problem.under(prefix)).collect())
         };
-        let catalogue = SnapshotCatalogue::with_segments(&snapshot, &asked.segments);
+        let catalogue = SnapshotCatalogue::with_made(&snapshot, &asked.made);
         let checked = check(&asked.rule, &catalogue, &segments.caps).map_err(refused)?;
         let Checked { plan, warnings, freshness } = checked;
         let bound = Bound::new(plan, snapshot)?;

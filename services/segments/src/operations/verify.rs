@@ -1,7 +1,6 @@
 //! Works a cohort out again.
 
 use muster_evaluator::Control;
-use roaring::RoaringBitmap;
 
 use super::prepare::{Asked, Prepared};
 use super::served::snapshot;
@@ -41,15 +40,7 @@ pub fn verify(
 }
 
 fn hash_of_file(segments: &Segments, cohort: &Cohort) -> Result<String, Error> {
-    let file = segments.profiles.cohort(&cohort.app_id, &cohort.id)?;
-    let file = file.ok_or_else(|| Error::Inside(format!("the file of {} is missing", cohort.id)))?;
-    let mut members = vec![RoaringBitmap::new(); file.meta().buckets as usize];
-    for (bucket, members) in (0..).zip(&mut members) {
-        let Some(bitmap) = file.members(bucket)? else { continue };
-        for (key, container) in bitmap.containers() {
-            container.for_each(|position| _ = members.insert(u32::from(key) << 16 | u32::from(position)));
-        }
-    }
+    let members = super::members(segments, &cohort.app_id, &cohort.id)?;
     let snapshot = snapshot(segments, &cohort.app_id)?;
     Ok(hash::of_members(snapshot.directory(), &members))
 }

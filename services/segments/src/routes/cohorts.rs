@@ -88,7 +88,7 @@ pub(super) async fn find(segments: &Segments, app: &str, id: &str) -> Result<Coh
     params(("app" = String, Path), ("id" = String, Path)),
     responses(
         (status = 204, description = "It is deleted"),
-        (status = 409, description = "A segment uses it", body = muster_http::ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "`cohort_in_use`: a segment uses it, or it is what is on a list", body = muster_http::ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such cohort", body = muster_http::ProblemBody, content_type = "application/problem+json"),
     ),
 )]
@@ -99,7 +99,14 @@ pub async fn delete(
 ) -> Result<HttpResponse, Problem> {
     let (app, id) = path.into_inner();
     caller.require(&app, Role::Segment)?;
-    let id = find(&segments, &app, &id).await?.id;
+    let Cohort { id, segment_id, segment_version, .. } = find(&segments, &app, &id).await?;
+    let newest = store::newest_version(&segments.db, &app, &segment_id).await?;
+    let is_list = newest.is_some_and(|newest| newest.version == segment_version)
+        && store::list(&segments.db, &app, &segment_id).await?.is_some();
+    if is_list {
+        let detail = "The cohort is what is on a list now; delete the list instead.";
+        return Err(Problem::new(Kind::Conflict, "cohort_in_use", detail).with("list", segment_id));
+    }
     let users = store::segments_naming(&segments.db, &app, ("cohort", &id)).await?;
     if !users.is_empty() {
         let detail = "Segments use this cohort in their rules; change or delete these first.";

@@ -93,8 +93,9 @@ pub async fn verify(
     let (app, id) = path.into_inner();
     caller.require(&app, Role::Read)?;
     let cohort = find_open(&segments, &app, &id).await?;
-    let asked = Asked::read(&segments, &app, cohort.rule.to_string().as_bytes(), "").await?;
-    let turn = segments.turns.take(&app, asked.cost()).await.map_err(Error::from)?;
+    let rule = operations::parse(&segments, cohort.rule.to_string().as_bytes(), "")?;
+    let turn = segments.turns.take(&app, muster_rules::cost(&rule)).await.map_err(Error::from)?;
+    let asked = Asked::of(&segments, &app, rule).await?;
     let worker = segments.clone();
     let verified = tokio::task::spawn_blocking(move || {
         let _turn = turn;

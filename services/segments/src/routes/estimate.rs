@@ -87,8 +87,9 @@ pub async fn estimate(
     let watched = waiting.0.clone();
     let began = Instant::now();
     let contract = query.contract()?;
-    let asked = Asked::read(&segments, &app, &body, "").await?;
-    let turn = segments.turns.take(&app, asked.cost()).await.map_err(Error::from)?;
+    let rule = operations::parse(&segments, &body, "")?;
+    let turn = segments.turns.take(&app, muster_rules::cost(&rule)).await.map_err(Error::from)?;
+    let asked = Asked::of(&segments, &app, rule).await?;
     let span = Span::current();
     let estimate = move || {
         let _turn = turn;

@@ -3,6 +3,9 @@
 mod cohorts;
 mod daily;
 mod estimate;
+mod lists;
+mod members;
+mod profile;
 mod segments;
 mod users;
 
@@ -29,6 +32,18 @@ use crate::Segments;
     cohorts::delete,
     users::export,
     users::membership,
+    members::memberships,
+    profile::profile,
+    profile::difference,
+    profile::overlap,
+    lists::create,
+    lists::all,
+    lists::show,
+    lists::rename,
+    lists::delete,
+    lists::upload,
+    lists::versions,
+    lists::report,
 ))]
 struct Api;
 
@@ -53,10 +68,25 @@ pub fn configure(config: &mut ServiceConfig, data: &Data<Segments>) {
         .service(at("/{id}/days").route(web::get().to(daily::days)));
     let cohorts = below("/cohorts")
         .service(at("").route(web::get().to(cohorts::list)))
+        .service(at("/overlap").route(web::get().to(profile::overlap)))
+        .service(at("/membership").route(web::post().to(members::memberships)))
         .service(at("/{id}").route(web::get().to(cohorts::show)).route(web::delete().to(cohorts::delete)))
+        .service(at("/{id}/profile").route(web::get().to(profile::profile)))
+        .service(at("/{id}/difference").route(web::get().to(profile::difference)))
         .service(at("/{id}/verify").route(web::post().to(daily::verify)))
         .service(at("/{id}/users").route(web::get().to(users::export)))
         .service(at("/{id}/users/{user}").route(web::get().to(users::membership)));
+    let lists = below("/lists")
+        .service(at("").route(web::get().to(lists::all)).route(web::post().to(lists::create)))
+        .service(
+            at("/{id}")
+                .route(web::get().to(lists::show))
+                .route(web::put().to(lists::rename))
+                .route(web::delete().to(lists::delete)),
+        )
+        .service(at("/{id}/users").route(web::post().to(lists::upload)))
+        .service(at("/{id}/versions").route(web::get().to(lists::versions)))
+        .service(at("/{id}/versions/{version}/report").route(web::get().to(lists::report)));
     let routine = at("/routine").app_data(data.clone()).route(web::post().to(daily::routine));
-    config.service(segments).service(cohorts).service(routine);
+    config.service(segments).service(cohorts).service(lists).service(routine);
 }

@@ -1,8 +1,10 @@
 //! `cohort`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use muster_days::Ds;
 use muster_sql::{Db, Tx, on};
-use sqlx::FromRow;
+use sqlx::{FromRow, QueryBuilder};
 
 use super::time;
 use crate::answers::Cohort;
@@ -130,6 +132,23 @@ async fn one(db: &Db, filter: &'static str, app: &str, id: &str) -> Result<Optio
     let row: Option<CohortRow> =
         on!(db, pool => sqlx::query_as(query).bind(app).bind(id).fetch_optional(pool).await?);
     row.map(Cohort::try_from).transpose()
+}
+
+/// Those of the cohorts that are there, by id.
+pub async fn cohorts_of(db: &Db, app: &str, ids: &BTreeSet<&str>) -> Result<BTreeMap<String, Cohort>, Error> {
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let rows: Vec<CohortRow> = on!(db, pool => {
+        let mut query = QueryBuilder::new(SELECT);
+        query.push("WHERE c.app_id = ").push_bind(app).push(" AND c.id IN (");
+        let mut list = query.separated(", ");
+        ids.iter().for_each(|id| _ = list.push_bind(*id));
+        query.push(")");
+        query.build_query_as().fetch_all(pool).await?
+    });
+    let cohorts = rows.into_iter().map(Cohort::try_from);
+    cohorts.map(|cohort| cohort.map(|cohort| (cohort.id.clone(), cohort))).collect()
 }
 
 /// Newest first, those before `cursor`, of one segment or of all; one more than `limit` when there are more.

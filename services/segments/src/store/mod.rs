@@ -2,16 +2,25 @@
 
 mod cohorts;
 mod days;
+mod lists;
+mod made;
 mod segments;
 
-pub use cohorts::{NewCohort, cohort, cohort_of_job, cohorts, insert_cohort, last_cohort, remove_cohort};
+pub use cohorts::{
+    NewCohort, cohort, cohort_of_job, cohorts, cohorts_of, insert_cohort, last_cohort, remove_cohort,
+};
 pub use days::{
     DailyRow, DayRow, Outcome, cohorts_before, daily_apps, daily_cohorts_before, daily_segments, days_from,
     days_of, put_days,
 };
+pub use lists::{
+    ListRow, ListVersionRow, create_list, delete_list, list, list_version, list_versions, lists,
+    newest_version, put_version, rename_list,
+};
+pub use made::made;
 pub use segments::{
     Change, SegmentRow, change, cohorts_in_rules, create, delete, named, rules_with_segments, segment,
-    segment_cohorts, segments, segments_naming, version, versions,
+    segments, segments_naming, version, versions,
 };
 
 use chrono::{DateTime, Utc};

@@ -3,18 +3,13 @@
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
-use muster_days::Ds;
-use muster_rules::SegmentCohorts;
 use muster_sql::{Db, Tx, is_unique_violation, on};
-use sqlx::{FromRow, QueryBuilder};
+use sqlx::FromRow;
 
 use super::days::set_on_missing;
 use super::time;
 use crate::answers::SegmentVersion;
 use crate::error::Error;
-
-/// Ids of one query.
-const IDS: usize = 500;
 
 /// A segment with the rule of its newest version.
 #[derive(Debug, FromRow)]
@@ -237,32 +232,6 @@ pub async fn rules_with_segments(db: &Db, app: &str) -> Result<HashMap<String, S
     let rules: Vec<(String, String)> =
         on!(db, pool => sqlx::query_as(query).bind(app).fetch_all(pool).await?);
     Ok(rules.into_iter().collect())
-}
-
-/// The cohorts of those of the segments that are there, from old to new, of a day the one that was made last.
-pub async fn segment_cohorts(db: &Db, app: &str, ids: &BTreeSet<&str>) -> Result<SegmentCohorts, Error> {
-    let ids: Vec<&str> = ids.iter().copied().collect();
-    let mut found = SegmentCohorts::new();
-    for ids in ids.chunks(IDS) {
-        let rows: Vec<(String, Option<u32>, Option<String>)> = on!(db, pool => {
-            let mut query = QueryBuilder::new(
-                "SELECT s.id, c.ds, c.id FROM segment s LEFT JOIN cohort c ON c.segment_id = s.id \
-                 WHERE s.deleted_at IS NULL AND s.app_id = ",
-            );
-            query.push_bind(app).push(" AND s.id IN (");
-            let mut list = query.separated(", ");
-            ids.iter().for_each(|id| _ = list.push_bind(*id));
-            query.push(") ORDER BY s.id, c.ds, c.created_at, c.id");
-            query.build_query_as().fetch_all(pool).await?
-        });
-        for (segment, ds, cohort) in rows {
-            let cohorts = found.entry(segment).or_default();
-            let (Some(ds), Some(cohort)) = (ds, cohort) else { continue };
-            let ds = Ds::from_number(ds.into()).map_err(|error| Error::Inside(error.to_string()))?;
-            cohorts.push((ds, cohort));
-        }
-    }
-    Ok(found)
 }
 
 /// Segments whose newest rule has a condition of this kind with the id.

@@ -4,7 +4,7 @@
 //! To add one: a variant here, a file with `bind`, `open`, `block` and `evidence`, and the same in the
 //! oracle.
 
-mod cohort;
+pub(crate) mod cohort;
 mod days;
 mod postings;
 mod sums;

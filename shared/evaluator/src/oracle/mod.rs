@@ -7,7 +7,7 @@ mod conditions;
 use std::collections::{BTreeMap, BTreeSet};
 
 use muster_days::Ds;
-use muster_rules::{Condition, Key, Rule, SegmentCohorts};
+use muster_rules::{Condition, Key, Made, Rule};
 
 pub use conditions::Leaf;
 
@@ -20,8 +20,7 @@ pub struct Rows {
     pub events: BTreeMap<String, BTreeMap<Ds, Vec<EventRow>>>,
     /// Id → the day it was made for, and its members.
     pub cohorts: BTreeMap<String, (Ds, BTreeSet<String>)>,
-    /// Cohorts by segment, from old to new.
-    pub segments: SegmentCohorts,
+    pub made: Made,
     /// Base crowds of the app's own.
     pub crowds: BTreeMap<String, Rule>,
     /// By event: whether it counts as active and as trade, where the app says so.
@@ -157,8 +156,12 @@ impl Rows {
             Condition::Event(event) => self.event(event, as_of),
             Condition::Cohort(id) => self.cohort(id),
             Condition::Segment(id) => {
-                let cohorts = &self.segments[id];
+                let cohorts = &self.made.segments[id];
                 let (_, cohort) = cohorts.iter().rfind(|(ds, _)| *ds <= as_of).expect("one that is made");
+                self.cohort(cohort)
+            }
+            Condition::List(id) => {
+                let (_, cohort) = self.made.lists[id].last().expect("one that is filled");
                 self.cohort(cohort)
             }
         };
@@ -214,7 +217,11 @@ impl Rows {
             Condition::Label(label) => self.find_label(&label.label)?.days.keys().max().copied(),
             Condition::Event(event) => self.events.get(&event.event)?.keys().max().copied(),
             Condition::Cohort(id) => self.cohorts.get(id).map(|(ds, _)| *ds),
-            Condition::Segment(id) => self.segments.get(id)?.last().map(|(ds, _)| *ds),
+            Condition::Segment(id) => {
+                let newest = self.made.segments.get(id)?.last().map(|(ds, _)| *ds)?;
+                Some(newest.min(self.newest()?))
+            }
+            Condition::List(_) => None,
         }
     }
 

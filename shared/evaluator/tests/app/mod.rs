@@ -8,7 +8,7 @@ use muster_days::Ds;
 use muster_evaluator::oracle::{EventRow, LabelRow, Rows};
 use muster_evaluator::{Bound, Control, SnapshotCatalogue};
 use muster_profile_store::{EventShape, Place, Publication, Snapshot, Store, bucket_of};
-use muster_rules::{Caps, Condition, Rule, SegmentCohorts, check, parse};
+use muster_rules::{Caps, Condition, Made, Rule, check, parse};
 use roaring::RoaringBitmap;
 
 const APP: &str = "shop";
@@ -119,11 +119,11 @@ fn write_event(publication: &mut Publication, shape: &EventShape<'_>, row: &Even
     publication.event_row(row.user.as_bytes(), row.pv, &values, &measures).unwrap();
 }
 
-/// A rule as it is stored, read back and bound to the snapshot. `segments` are those that it may name.
-pub fn bind(rule: &Rule, snapshot: &Arc<Snapshot>, segments: &SegmentCohorts) -> Bound {
+/// A rule as it is stored, read back and bound to the snapshot. `made` is what it may name.
+pub fn bind(rule: &Rule, snapshot: &Arc<Snapshot>, made: &Made) -> Bound {
     let (text, caps) = (rule.to_json(), Caps::default());
     let rule = parse(text.as_bytes(), &caps).unwrap_or_else(|problems| panic!("{text}: {problems:#?}"));
-    let checked = check(&rule, &SnapshotCatalogue::with_segments(snapshot, segments), &caps);
+    let checked = check(&rule, &SnapshotCatalogue::with_made(snapshot, made), &caps);
     let checked = checked.unwrap_or_else(|problems| panic!("{text}: {problems:#?}"));
     Bound::new(checked.plan, snapshot.clone()).unwrap()
 }
@@ -152,7 +152,7 @@ pub fn agree<'u>(
 ) -> (usize, usize) {
     let why = format!("{case}, rule {}", rule.to_json());
     let expected = app.rows.outcome(rule).expect("a day to look from");
-    let bound = bind(rule, snapshot, &app.rows.segments);
+    let bound = bind(rule, snapshot, &app.rows.made);
     assert_eq!(bound.plan().as_of, expected.as_of, "as_of: {why}");
 
     let found = members(&bound);
@@ -185,7 +185,7 @@ pub fn agree<'u>(
     }
 
     let others = Rule { root: Condition::Not(Box::new(rule.root.clone())), ..rule.clone() };
-    let others = members(&bind(&others, snapshot, &app.rows.segments));
+    let others = members(&bind(&others, snapshot, &app.rows.made));
     assert!(others.is_disjoint(&found), "both in and not in: {why}");
     let both = found.iter().chain(&others).map(String::as_str);
     assert!(both.clone().all(|user| expected.universe.contains(user)), "outside the universe: {why}");

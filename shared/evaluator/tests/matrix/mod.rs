@@ -38,7 +38,7 @@ fn check_day(app: &App, snapshot: &Arc<Snapshot>, crowds: &[String], ds: Ds) -> 
     let mut telling = 0;
     for (c, crowd) in crowds.iter().enumerate() {
         let count = |condition: &str| {
-            let bound = bind(&rule(crowd, ds, condition), snapshot, &app.rows.segments);
+            let bound = bind(&rule(crowd, ds, condition), snapshot, &app.rows.made);
             bound.count(&Control::NONE).unwrap()
         };
         assert_eq!(sizes[c], count(r#"{"all": []}"#), "{crowd} on {ds}");

@@ -8,7 +8,7 @@ use muster_evaluator::oracle::{EventRow, LabelRow, Rows};
 use muster_rules::arbitrary::Arbitrary;
 use muster_rules::crowds::Crowd;
 use muster_rules::{
-    Compare, Condition, EventWords, LabelTest, LabelWords, Rule, SegmentCohorts, ValueTest, Vocabulary,
+    Compare, Condition, EventWords, LabelTest, LabelWords, Made, Rule, ValueTest, Vocabulary,
 };
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -127,8 +127,10 @@ pub fn random_app(rng: &mut StdRng, users: usize, buckets: u32) -> App {
     let first = Ds::from_number(19700101).unwrap();
     for (segment, old, new) in [("seg_grows", "coh_few", "coh_most"), ("seg_ends", "coh_most", "coh_none")] {
         let cohorts = vec![(first, old.to_owned()), (*days.choose(rng).unwrap(), new.to_owned())];
-        app.rows.segments.insert(segment.to_owned(), cohorts);
+        app.rows.made.segments.insert(segment.to_owned(), cohorts);
     }
+    let list = vec![(*days.choose(rng).unwrap(), "coh_few".to_owned())];
+    app.rows.made.lists.insert("lst_few".to_owned(), list);
     define_crowds(rng, &mut app);
     app
 }
@@ -242,7 +244,7 @@ pub fn words(rows: &Rows) -> Vocabulary {
         labels: labels.collect(),
         events: events.collect(),
         cohorts: cohorts.collect(),
-        segments: rows.segments.clone(),
+        made: rows.made.clone(),
         crowds: crowds.collect(),
     }
 }
@@ -254,8 +256,8 @@ fn define_crowds(rng: &mut StdRng, app: &mut App) {
         let (active, trade) = (flag(rng), flag(rng));
         app.count_as(event.name, active, trade);
     }
-    // A base crowd can't name segments.
-    let words = Vocabulary { segments: SegmentCohorts::new(), ..words(&app.rows) };
+    // A base crowd can't name segments, nor lists.
+    let words = Vocabulary { made: Made::default(), ..words(&app.rows) };
     for n in 0..3 {
         let rule = random_rule(rng, &words);
         app.define(&format!("own_{n}"), Rule { as_of: None, ..rule });
@@ -293,7 +295,7 @@ fn sharpen(rng: &mut StdRng, condition: &mut Condition) {
                 }
             }
         }
-        Condition::Cohort(_) | Condition::Segment(_) => {}
+        Condition::Cohort(_) | Condition::Segment(_) | Condition::List(_) => {}
     }
 }
 

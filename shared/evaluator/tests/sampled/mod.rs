@@ -32,7 +32,7 @@ fn all_buckets_are_the_exact_answer() {
         let app = random_app(&mut rng, users, buckets);
         let (snapshot, words) = (app.snapshot(), words(&app.rows));
         for seed in 0..20 {
-            let bound = bind(&random_rule(&mut rng, &words), &snapshot, &app.rows.segments);
+            let bound = bind(&random_rule(&mut rng, &words), &snapshot, &app.rows.made);
             let exact = bound.counts(&Control::NONE).unwrap();
             let all = ask(&bound, &Sampling { within: None, until: None, seed });
             let expected = Sampled::exact(exact.clone());
@@ -96,7 +96,7 @@ fn the_same_seed_gives_the_same_answer() {
     let app = shop(4_000, &mut rng);
     let snapshot = app.snapshot();
     let rule = parse(br#"{"where": {"label": 1, "in": [0]}}"#, &Caps::default()).unwrap();
-    let bound = bind(&rule, &snapshot, &app.rows.segments);
+    let bound = bind(&rule, &snapshot, &app.rows.made);
     let mut answers = Vec::new();
     for seed in 0..8 {
         let first = ask(&bound, &at_once(seed));
@@ -124,7 +124,7 @@ fn intervals_hold_as_often_as_they_say() {
     };
     for seed in 0..200 {
         let text = rule(&mut rng);
-        let bound = bind(&parse(text.as_bytes(), &Caps::default()).unwrap(), &snapshot, &app.rows.segments);
+        let bound = bind(&parse(text.as_bytes(), &Caps::default()).unwrap(), &snapshot, &app.rows.made);
         let counts = bound.counts(&Control::NONE).unwrap();
         for sampling in [within(0.03, seed), within(0.1, seed), at_once(seed)] {
             let answer = ask(&bound, &sampling);

@@ -1,4 +1,4 @@
-//! One file per kind of condition (`label`, `event`, `cohort`, `segment`) with all of it in one place: how it is
+//! One file per kind of condition (`label`, `event`, `cohort`, `segment` with `list`) with all of it in one place: how it is
 //! read, written, looked up and given its days. The others are pieces of an event condition.
 
 pub(crate) mod cohort;

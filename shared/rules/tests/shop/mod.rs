@@ -2,7 +2,7 @@
 
 use muster_days::Ds;
 use muster_rules::crowds::Crowd;
-use muster_rules::{Caps, EventWords, LabelWords, Vocabulary, parse};
+use muster_rules::{Caps, EventWords, LabelWords, Made, Vocabulary, parse};
 
 pub fn ds(number: i64) -> Ds {
     Ds::from_number(number).unwrap()
@@ -35,7 +35,8 @@ pub fn shop() -> Vocabulary {
     let vip = r#"{"universe": "active_7d", "where": {"label": "gender", "in": ["male"]}}"#;
     // There has always been a cohort of it, so that any rule that names it has an answer.
     let cohorts = [(ds(19700101), "coh_0".to_owned()), (ds(20261028), "coh_1".to_owned())];
-    let segments = [("seg_1".to_owned(), cohorts.to_vec())];
+    let segments = [("seg_1".to_owned(), cohorts.to_vec())].into();
+    let lists = [("lst_1".to_owned(), cohorts[1..].to_vec())].into();
     Vocabulary {
         labels: vec![
             label(10001, "gender", &[(1, "male"), (2, "female")], days(20261025, 20261030).collect()),
@@ -64,7 +65,7 @@ pub fn shop() -> Vocabulary {
             ),
         ],
         cohorts: [("coh_0".to_owned(), ds(19700101)), ("coh_1".to_owned(), ds(20261028))].into(),
-        segments: segments.into(),
+        made: Made { segments, lists },
         crowds: [("vip".to_owned(), crowd(vip))].into(),
     }
 }

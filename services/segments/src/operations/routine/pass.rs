@@ -9,7 +9,7 @@ use muster_catalogue::Floor;
 use muster_days::Ds;
 use muster_evaluator::{Batch, Control, SnapshotCatalogue};
 use muster_profile_store::{CohortFile, Snapshot};
-use muster_rules::{Freshness, Node, Part, Plan, Rule, SegmentCohorts, check};
+use muster_rules::{Freshness, Made, Node, Part, Plan, Problem, Rule, Warning, check, codes};
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
 use serde_json::{Value, json};
@@ -34,10 +34,12 @@ pub struct Pass<'a> {
     pub snapshot: Arc<Snapshot>,
     /// By segment: the cohort of the day that was made before.
     pub before: &'a HashMap<String, (u32, String)>,
-    /// Of the segments that rules name.
-    pub cohorts: &'a SegmentCohorts,
+    /// Of the segments and lists that rules name.
+    pub made: &'a Made,
     /// Segments that are refreshed daily.
     pub daily: &'a BTreeSet<String>,
+    /// What the day came to of those that are seen to already.
+    pub outcomes: &'a HashMap<String, Outcome>,
     pub job: &'a str,
     pub now: DateTime<Utc>,
 }
@@ -55,6 +57,7 @@ struct Fit<'r> {
     rule: Rule,
     plan: Plan,
     freshness: Vec<Freshness>,
+    warnings: Vec<Warning>,
 }
 
 impl Pass<'_> {
@@ -92,7 +95,7 @@ impl Pass<'_> {
         };
         let mut rule = parse(self.segments, segment.rule.as_bytes(), "").map_err(refused)?;
         rule.as_of = Some(self.ds);
-        let catalogue = SnapshotCatalogue::with_segments(&self.snapshot, self.cohorts);
+        let catalogue = SnapshotCatalogue::with_made(&self.snapshot, self.made);
         let checked = check(&rule, &catalogue, &self.segments.caps);
         let checked = checked.map_err(|problems| refused(Error::Rule(problems)))?;
         let missing: Vec<&Freshness> = checked.freshness.iter().filter(|part| !self.is_in(part)).collect();
@@ -102,16 +105,32 @@ impl Pass<'_> {
             OnMissing::Last => None,
         };
         if let Some(outcome) = outcome.filter(|_| !missing.is_empty()) {
-            return Err((outcome, json!({ "missing": missing })));
+            let in_vain: Vec<Problem> = missing.iter().filter_map(|part| self.in_vain(part)).collect();
+            return Err(match in_vain.is_empty() {
+                true => (outcome, json!({ "missing": missing })),
+                false => refused(Error::Rule(in_vain)),
+            });
         }
-        Ok(Fit { segment, rule, plan: checked.plan, freshness: checked.freshness })
+        let muster_rules::Checked { plan, freshness, warnings } = checked;
+        Ok(Fit { segment, rule, plan, freshness, warnings })
+    }
+
+    /// Why nobody has to wait for the part: a segment that nothing is made of on this day, data or not.
+    fn in_vain(&self, part: &Freshness) -> Option<Problem> {
+        let outcome = self.outcomes.get(&part.name).filter(|_| part.kind == Part::Segment)?;
+        if matches!(outcome, Outcome::Made | Outcome::Waiting) {
+            return None;
+        }
+        let detail = format!("of the segment `{}`, {} is `{}`", part.name, self.ds, outcome.name());
+        let pointer = format!("{}/segment", part.pointer);
+        Some(Problem { pointer, code: codes::SEGMENT_NOT_MADE, detail, nearest: None })
     }
 
     /// Whether the part is there as far as it is looked at: up to the day itself, or to the end of a window that
     /// ends before it. Of a segment that is not made daily no other day is to be expected.
     fn is_in(&self, part: &Freshness) -> bool {
         match part.kind {
-            Part::Cohort => part.ds.is_some(),
+            Part::Cohort | Part::List => part.ds.is_some(),
             Part::Segment => !self.daily.contains(&part.name) || part.ds == Some(self.ds),
             Part::Label => part.ds == Some(self.ds),
             Part::Event | Part::Universe => {
@@ -149,7 +168,11 @@ impl Pass<'_> {
         }
         let id = self.cohort_id(fit.segment);
         self.segments.profiles.write_cohort(self.app, &id, self.ds, &members)?;
-        let mut day = self.day(fit.segment, Outcome::Made, json!({}));
+        let detail = match &fit.warnings[..] {
+            [] => json!({}),
+            warnings => json!({ "warnings": warnings }),
+        };
+        let mut day = self.day(fit.segment, Outcome::Made, detail);
         if let Some((_, before)) = self.before.get(&fit.segment.id)
             && let Some(file) = self.segments.profiles.cohort(self.app, before)?
         {

@@ -8,7 +8,7 @@ use muster_days::Ds;
 use muster_evaluator::Control;
 use muster_jobs::Run;
 use muster_profile_store::Snapshot;
-use muster_rules::{SegmentCohorts, cost};
+use muster_rules::{Made, cost};
 use rayon::ThreadPool;
 
 use super::due::{Due, days, due};
@@ -19,7 +19,7 @@ use crate::Segments;
 use crate::error::Error;
 use crate::operations::prepare::parse;
 use crate::operations::served::snapshot;
-use crate::store::{self, DailyRow};
+use crate::store::{self, DailyRow, Outcome};
 
 /// Members of the segments of one pass, as bitmaps.
 const MEMBER_BYTES: u64 = 512 << 20;
@@ -47,7 +47,9 @@ pub async fn run(segments: &Segments, app: &str, run: &Run, now: DateTime<Utc>) 
     let daily: Arc<BTreeSet<String>> = Arc::new(daily.into_iter().map(|segment| segment.id).collect());
     for due in due {
         let ds = due.ds;
-        worked += make_day(segments, (app, run, now), (&pool, &daily), due, &mut done).await?;
+        let skipped = known.iter().filter(|day| day.ds == ds.number() && day.outcome == Outcome::Skipped);
+        let skipped = skipped.map(|day| (day.segment_id.clone(), day.outcome)).collect();
+        worked += make_day(segments, (app, run, now), (&pool, &daily), (due, skipped), &mut done).await?;
         run.progress(worked as f64 / total as f64);
         tracing::info!(app, %ds, "a day of the daily segments is made");
     }
@@ -75,7 +77,7 @@ async fn make_day(
     segments: &Segments,
     (app, run, now): (&str, &Run, DateTime<Utc>),
     (pool, daily): (&Arc<ThreadPool>, &Arc<BTreeSet<String>>),
-    due: Due,
+    (due, mut outcomes): (Due, HashMap<String, Outcome>),
     done: &mut Done,
 ) -> Result<usize, Error> {
     let seen_to = due.segments.len();
@@ -84,15 +86,19 @@ async fn make_day(
     let at_once = (MEMBER_BYTES / (users / 8 + 1)).clamp(1, AT_ONCE) as usize;
     let groups = in_order(due.segments);
     for chunk in groups.iter().flat_map(|group| group.chunks(at_once)) {
-        let named: BTreeSet<&str> = chunk.iter().flat_map(|row| store::named(&row.rule, "segment")).collect();
-        let cohorts = store::segment_cohorts(&segments.db, app, &named).await?;
+        let named =
+            |kind| -> BTreeSet<&str> { chunk.iter().flat_map(|row| store::named(&row.rule, kind)).collect() };
+        let of_named = |id: &&str| Some(((*id).to_owned(), *outcomes.get(*id)?));
+        let of_named = named("segment").iter().filter_map(of_named).collect();
+        let made = store::made(&segments.db, app, (named("segment"), named("list"))).await?;
         let (before, daily) = (before.clone(), daily.clone());
-        let order = Order { app: app.to_owned(), ds: due.ds, before, cohorts, daily };
+        let order = Order { app: app.to_owned(), ds: due.ds, before, made, daily, outcomes: of_named };
         let passed = pass(segments, order, chunk, (run, now), pool).await?;
         if !run.still_mine().await? {
             return Err(Error::Stopped);
         }
         for day in &passed.days {
+            outcomes.insert(day.segment_id.clone(), day.outcome);
             *done.days.entry(due.ds).or_default().entry(day.outcome).or_default() += 1;
         }
         write(segments, app, passed).await?;
@@ -104,8 +110,9 @@ struct Order {
     app: String,
     ds: Ds,
     before: Arc<HashMap<String, (u32, String)>>,
-    cohorts: SegmentCohorts,
+    made: Made,
     daily: Arc<BTreeSet<String>>,
+    outcomes: HashMap<String, Outcome>,
 }
 
 async fn pass(
@@ -135,8 +142,9 @@ async fn pass(
                 ds: order.ds,
                 snapshot: snapshot(&segments, &order.app)?,
                 before: &order.before,
-                cohorts: &order.cohorts,
+                made: &order.made,
                 daily: &order.daily,
+                outcomes: &order.outcomes,
                 job: &run.job.id,
                 now,
             };

@@ -1,0 +1,328 @@
+//! Lists of users by their ids: kept, filled and shown.
+
+use std::io::Read;
+
+use chrono::{DateTime, Utc};
+use muster_days::{Ds, Tz};
+use muster_evaluator::SnapshotCatalogue;
+use muster_profile_store::Snapshot;
+use muster_rules::{Catalogue, Condition, Freshness, Part, Rule};
+use roaring::RoaringBitmap;
+use ulid::Ulid;
+
+use super::floor::floor;
+use super::served::snapshot;
+use super::upload::{self, Upload, UploadFormat};
+use crate::Segments;
+use crate::answers::{ListVersion, UserList};
+use crate::error::Error;
+use crate::hash;
+use crate::store::{self, ListRow, ListVersionRow, NewCohort};
+
+/// Longest name of a list, in bytes.
+const NAME_BYTES: usize = 256;
+/// Cohorts of a list that are kept, the newest and those before it.
+const KEPT: u32 = 30;
+/// Somebody is bound to win a race for a version within this many rounds.
+const ROUNDS: usize = 20;
+
+/// What an upload does to a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Add,
+    Remove,
+    Replace,
+}
+
+impl Mode {
+    pub fn from_name(name: &str) -> Option<Mode> {
+        [Mode::Add, Mode::Remove, Mode::Replace].into_iter().find(|mode| mode.name() == name)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Mode::Add => "add",
+            Mode::Remove => "remove",
+            Mode::Replace => "replace",
+        }
+    }
+
+    /// What is on the list afterwards.
+    fn apply(self, before: &[RoaringBitmap], users: &[RoaringBitmap]) -> Vec<RoaringBitmap> {
+        let each = before.iter().zip(users).map(|(before, users)| match self {
+            Mode::Add => before | users,
+            Mode::Remove => before - users,
+            Mode::Replace => users.clone(),
+        });
+        each.collect()
+    }
+}
+
+/// What is uploaded to which list.
+#[derive(Clone)]
+pub struct Filling {
+    pub app: String,
+    pub list: String,
+    pub mode: Mode,
+    pub format: UploadFormat,
+    /// Share of rows, 0 to 1, that may be no ids before nothing of the upload counts.
+    pub reject_limit: f64,
+    pub by: String,
+}
+
+fn checked_name(name: &str) -> Result<(), Error> {
+    if name.trim().is_empty() || name.len() > NAME_BYTES {
+        let detail = format!("The name has 1 to {NAME_BYTES} bytes.");
+        return Err(Error::Body { pointer: "/name", code: "bad_name", detail });
+    }
+    Ok(())
+}
+
+pub async fn create_list(
+    segments: &Segments,
+    app: &str,
+    name: String,
+    now: DateTime<Utc>,
+) -> Result<UserList, Error> {
+    checked_name(&name)?;
+    super::require_served(segments, app).await?;
+    let (id, now) = (format!("lst_{}", Ulid::generate()), now.timestamp_millis());
+    let row = ListRow { id, app_id: app.into(), name, created_at: now, updated_at: now };
+    store::create_list(&segments.db, &row).await?;
+    shown_list(segments, row).await
+}
+
+pub async fn rename_list(
+    segments: &Segments,
+    (app, id): (&str, &str),
+    name: &str,
+    now: DateTime<Utc>,
+) -> Result<UserList, Error> {
+    checked_name(name)?;
+    let id = list(segments, app, id).await?.id;
+    store::rename_list(&segments.db, app, (&id, name), now).await?;
+    shown_list(segments, list(segments, app, &id).await?).await
+}
+
+pub async fn list(segments: &Segments, app: &str, id: &str) -> Result<ListRow, Error> {
+    store::list(&segments.db, app, id).await?.ok_or(Error::NotFound("such list"))
+}
+
+/// Deletes the list, and its cohorts unless a rule names them. False when there is no such list any more.
+pub async fn delete_list(
+    segments: &Segments,
+    app: &str,
+    id: &str,
+    now: DateTime<Utc>,
+) -> Result<bool, Error> {
+    if !store::delete_list(&segments.db, app, id, now).await? {
+        return Ok(false);
+    }
+    let named = store::cohorts_in_rules(&segments.db, app).await?;
+    for cohort in store::cohorts(&segments.db, app, Some(id), None, u32::MAX).await? {
+        if !named.contains(&cohort.id) {
+            remove(segments, app, &cohort.id).await?;
+        }
+    }
+    Ok(true)
+}
+
+async fn remove(segments: &Segments, app: &str, cohort: &str) -> Result<(), Error> {
+    if store::remove_cohort(&segments.db, app, cohort).await? {
+        segments.profiles.remove_cohort(app, cohort)?;
+    }
+    Ok(())
+}
+
+/// Reads the body to its end on a thread of its own; nothing shows until `fill` is told of it.
+pub fn read_upload(segments: &Segments, filling: &Filling, body: impl Read) -> Result<Upload, Error> {
+    let snapshot = snapshot(segments, &filling.app)?;
+    let upload = upload::read(&snapshot, filling.format, body)?;
+    let refused = upload.rejected as f64 > filling.reject_limit * upload.rows as f64;
+    if refused || upload.rows == 0 {
+        let detail = match upload.rows {
+            0 => "The body holds no ids.".to_owned(),
+            rows => format!(
+                "{} of {rows} rows hold no id of a user; up to a share of {} is let pass. The first is line {}.",
+                upload.rejected,
+                filling.reject_limit,
+                first_rejected(&upload.report),
+            ),
+        };
+        let code = if upload.rows == 0 { "no_users" } else { "reject_limit_exceeded" };
+        return Err(Error::Upload { code, detail });
+    }
+    Ok(upload)
+}
+
+fn first_rejected(report: &[u8]) -> String {
+    let lines = report.split(|byte| *byte == b'\n').map(String::from_utf8_lossy);
+    let rejected = lines.skip(1).find(|line| !line.ends_with(",unknown")).unwrap_or_default();
+    rejected.replacen(",,", ": ", 1)
+}
+
+/// Makes the next version of the list. Of two uploads at once the second takes the first into account.
+pub async fn fill(
+    segments: &Segments,
+    filling: &Filling,
+    upload: Upload,
+    now: DateTime<Utc>,
+) -> Result<ListVersion, Error> {
+    let upload = std::sync::Arc::new(upload);
+    for _ in 0..ROUNDS {
+        let before = store::newest_version(&segments.db, &filling.app, &filling.list).await?;
+        let (worker, filling_, upload_) = (segments.clone(), filling.clone(), upload.clone());
+        let made = tokio::task::spawn_blocking(move || next(&worker, &filling_, before, &upload_, now)).await;
+        let (version, cohort) = made.map_err(|error| Error::Inside(error.to_string()))??;
+        match store::put_version(&segments.db, &version, &cohort).await {
+            Ok(true) => {
+                forget(segments, filling, version.version).await?;
+                return shown_version(segments, version).await;
+            }
+            Ok(false) => segments.profiles.remove_cohort(&filling.app, &cohort.id)?,
+            Err(error) => {
+                segments.profiles.remove_cohort(&filling.app, &cohort.id)?;
+                return Err(error);
+            }
+        }
+    }
+    Err(Error::Inside(format!("list {} was filled by others again and again", filling.list)))
+}
+
+/// Writes the files of the version behind `before`.
+fn next(
+    segments: &Segments,
+    filling: &Filling,
+    before: Option<ListVersionRow>,
+    upload: &Upload,
+    now: DateTime<Utc>,
+) -> Result<(ListVersionRow, NewCohort), Error> {
+    let snapshot = snapshot(segments, &filling.app)?;
+    let (app, id) = (&filling.app, format!("coh_{}", Ulid::generate()));
+    let version = before.as_ref().map_or(1, |before| before.version + 1);
+    let members_before = match &before {
+        Some(before) => super::members(segments, app, &before.cohort_id)?,
+        None => vec![RoaringBitmap::new(); upload.users.len()],
+    };
+    let users = filling.mode.apply(&members_before, &upload.users);
+    let count = |sets: &[RoaringBitmap]| sets.iter().map(RoaringBitmap::len).sum::<u64>();
+    let stayed: u64 =
+        members_before.iter().zip(&users).map(|(before, after)| before.intersection_len(after)).sum();
+    let size = count(&users);
+    if !upload.report.is_empty() {
+        segments.profiles.write_cohort_report(app, &id, &upload.report)?;
+    }
+    let ds = SnapshotCatalogue::new(&snapshot).newest().or_else(|| Ds::of(now, Tz::UTC));
+    let ds = ds.ok_or_else(|| Error::Inside(format!("{now} is on no day")))?;
+    segments.profiles.write_cohort(app, &id, ds, &users)?;
+    let row = ListVersionRow {
+        list_id: filling.list.clone(),
+        version,
+        app_id: app.clone(),
+        upload: filling.mode.name().to_owned(),
+        cohort_id: id.clone(),
+        rows_read: upload.rows as i64,
+        rows_rejected: upload.rejected as i64,
+        rows_repeated: upload.repeated as i64,
+        unknown_users: upload.unknown as i64,
+        entered: (size - stayed) as i64,
+        gone: (count(&members_before) - stayed) as i64,
+        created_by: filling.by.clone(),
+        created_at: now.timestamp_millis(),
+    };
+    let cohort = cohort(&snapshot, &row, ds, (size, &users))?;
+    Ok((row, cohort))
+}
+
+fn cohort(
+    snapshot: &Snapshot,
+    version: &ListVersionRow,
+    ds: Ds,
+    (size, users): (u64, &[RoaringBitmap]),
+) -> Result<NewCohort, Error> {
+    let rule =
+        Rule { universe: "all".to_owned(), as_of: Some(ds), root: Condition::List(version.list_id.clone()) };
+    let freshness = Freshness {
+        pointer: "/where".to_owned(),
+        kind: Part::List,
+        name: version.list_id.clone(),
+        ds: Some(ds),
+        from: None,
+        to: None,
+        missing_days: Vec::new(),
+    };
+    let plan = super::profile::plan_of(&version.cohort_id, ds);
+    Ok(NewCohort {
+        id: version.cohort_id.clone(),
+        app_id: version.app_id.clone(),
+        segment_id: version.list_id.clone(),
+        segment_version: version.version,
+        job_id: format!("{}.{}", version.list_id, version.version),
+        ds: ds.number(),
+        size: size as i64,
+        universe_size: snapshot.directory().users() as i64,
+        hash: hash::of_members(snapshot.directory(), users),
+        rule: rule.to_json(),
+        freshness: serde_json::to_string(&[freshness])?,
+        inputs: super::prepare::inputs(&plan, snapshot.manifest()),
+        created_at: version.created_at,
+    })
+}
+
+/// Removes the cohort that is too old to be kept now that `version` is there, unless a rule names it.
+async fn forget(segments: &Segments, filling: &Filling, version: u32) -> Result<(), Error> {
+    let Some(old) = version.checked_sub(KEPT).filter(|old| *old > 0) else { return Ok(()) };
+    let app = &filling.app;
+    let Some(old) = store::list_version(&segments.db, app, (&filling.list, old)).await? else {
+        return Ok(());
+    };
+    if !store::segments_naming(&segments.db, app, ("cohort", &old.cohort_id)).await?.is_empty() {
+        return Ok(());
+    }
+    remove(segments, app, &old.cohort_id).await
+}
+
+/// The row as the API shows it.
+pub async fn shown_list(segments: &Segments, row: ListRow) -> Result<UserList, Error> {
+    let newest = store::newest_version(&segments.db, &row.app_id, &row.id).await?;
+    let newest = match newest {
+        Some(version) => Some(shown_version(segments, version).await?),
+        None => None,
+    };
+    Ok(UserList {
+        created_at: store::time(row.created_at)?,
+        updated_at: store::time(row.updated_at)?,
+        id: row.id,
+        app_id: row.app_id,
+        name: row.name,
+        newest,
+    })
+}
+
+pub async fn shown_version(segments: &Segments, row: ListVersionRow) -> Result<ListVersion, Error> {
+    let cohort = store::cohort(&segments.db, &row.app_id, &row.cohort_id).await?;
+    let floor = floor(segments, &row.app_id).await?;
+    let (entered, left) = (row.entered as u64, row.gone as u64);
+    let shown = cohort.as_ref().map(|cohort| {
+        let moved = crate::answers::Cohort { entered: Some(entered), left: Some(left), ..cohort.clone() };
+        moved.under(floor)
+    });
+    let reported = row.unknown_users + row.rows_rejected > 0;
+    let report = format!("/v1/apps/{}/lists/{}/versions/{}/report", row.app_id, row.list_id, row.version);
+    Ok(ListVersion {
+        version: row.version,
+        upload: row.upload,
+        users: shown.as_ref().and_then(|cohort| cohort.size),
+        entered: shown.as_ref().and_then(|cohort| cohort.entered),
+        left: shown.as_ref().and_then(|cohort| cohort.left),
+        report_url: (reported && cohort.is_some()).then_some(report),
+        ds: cohort.map(|cohort| cohort.ds),
+        cohort_id: row.cohort_id,
+        rows_read: row.rows_read as u64,
+        rows_rejected: row.rows_rejected as u64,
+        rows_repeated: row.rows_repeated as u64,
+        unknown_users: row.unknown_users as u64,
+        created_by: row.created_by,
+        created_at: store::time(row.created_at)?,
+    })
+}

@@ -1,0 +1,100 @@
+//! Which of many users are members of which of many cohorts.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use muster_profile_store::{CohortFile, Place};
+use quick_cache::sync::Cache;
+use roaring::RoaringBitmap;
+
+use super::served::snapshot;
+use crate::Segments;
+use crate::answers::Cohort;
+use crate::error::Error;
+use crate::member_answers::{AskedCohort, Memberships, UserMemberships};
+
+/// Cohort files that stay open, of all apps together.
+const OPEN: usize = 1_000;
+
+/// Cohort files that were asked for lately: a file never changes, and to open one all of it is read.
+pub struct OpenCohorts(Cache<(String, String), Arc<CohortFile>>);
+
+impl Default for OpenCohorts {
+    fn default() -> OpenCohorts {
+        OpenCohorts(Cache::new(OPEN))
+    }
+}
+
+impl OpenCohorts {
+    /// The members of a cohort whose row is there.
+    fn open(&self, segments: &Segments, app: &str, id: &str) -> Result<Arc<CohortFile>, Error> {
+        let key = (app.to_owned(), id.to_owned());
+        if let Some(file) = self.0.get(&key) {
+            return Ok(file);
+        }
+        let file = Arc::new(file(segments, app, id)?);
+        self.0.insert(key, file.clone());
+        Ok(file)
+    }
+}
+
+/// The file of a cohort whose row is there.
+pub fn file(segments: &Segments, app: &str, id: &str) -> Result<CohortFile, Error> {
+    let file = segments.profiles.cohort(app, id)?;
+    file.ok_or_else(|| Error::Inside(format!("the file of {id} is missing")))
+}
+
+/// All members of a cohort whose row is there: ordinals per bucket.
+pub fn members(segments: &Segments, app: &str, id: &str) -> Result<Vec<RoaringBitmap>, Error> {
+    let file = file(segments, app, id)?;
+    let mut members = vec![RoaringBitmap::new(); file.meta().buckets as usize];
+    for (bucket, members) in (0..).zip(&mut members) {
+        let Some(bitmap) = file.members(bucket)? else { continue };
+        for (key, container) in bitmap.containers() {
+            container.for_each(|position| _ = members.insert(u32::from(key) << 16 | u32::from(position)));
+        }
+    }
+    Ok(members)
+}
+
+/// `cohorts` are of the app and may be shown, each with the id that was asked for. Blocks.
+pub fn memberships(
+    segments: &Segments,
+    app: &str,
+    cohorts: Vec<(String, Cohort)>,
+    users: Vec<String>,
+    began: Instant,
+) -> Result<Memberships, Error> {
+    let snapshot = snapshot(segments, app)?;
+    let place = |user: &String| snapshot.directory().find(user.as_bytes());
+    let places: Vec<Option<Place>> = users.iter().map(place).collect();
+    // By bucket, so that each bitmap is looked at once.
+    let mut order: Vec<(Place, usize)> =
+        places.iter().enumerate().filter_map(|(user, place)| Some(((*place)?, user))).collect();
+    order.sort_by_key(|(place, _)| (place.bucket, place.ordinal));
+    let mut within: Vec<Vec<String>> = vec![Vec::new(); users.len()];
+    for (asked, cohort) in &cohorts {
+        let file = segments.open.open(segments, app, &cohort.id)?;
+        for of_bucket in order.chunk_by(|(a, _), (b, _)| a.bucket == b.bucket) {
+            let Some(members) = file.members(of_bucket[0].0.bucket)? else { continue };
+            for (place, user) in of_bucket {
+                if members.contains(place.ordinal) {
+                    within[*user].push(asked.clone());
+                }
+            }
+        }
+    }
+    let user = |((user_id, place), cohorts): ((String, &Option<Place>), Vec<String>)| UserMemberships {
+        user_id,
+        known: place.is_some(),
+        cohorts,
+    };
+    Ok(Memberships {
+        users: users.into_iter().zip(&places).zip(within).map(user).collect(),
+        cohorts: cohorts
+            .into_iter()
+            .map(|(asked, cohort)| AskedCohort { asked, id: cohort.id, ds: cohort.ds })
+            .collect(),
+        took_ms: super::millis(began),
+    })
+}

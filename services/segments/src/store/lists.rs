@@ -1,0 +1,176 @@
+//! `user_list` and `user_list_version`.
+
+use chrono::{DateTime, Utc};
+use muster_sql::{Db, is_unique_violation, on};
+use sqlx::FromRow;
+
+use super::cohorts::{NewCohort, insert_in};
+use crate::error::Error;
+
+#[derive(Debug, FromRow)]
+pub struct ListRow {
+    pub id: String,
+    pub app_id: String,
+    pub name: String,
+    pub created_at: i64,
+    pub updated_at: i64,
+}
+
+/// What an upload came to.
+#[derive(Debug, Clone, FromRow)]
+pub struct ListVersionRow {
+    pub list_id: String,
+    pub version: u32,
+    pub app_id: String,
+    pub upload: String,
+    pub cohort_id: String,
+    pub rows_read: i64,
+    pub rows_rejected: i64,
+    pub rows_repeated: i64,
+    pub unknown_users: i64,
+    pub entered: i64,
+    pub gone: i64,
+    pub created_by: String,
+    pub created_at: i64,
+}
+
+const VERSION: &str = "SELECT list_id, version, app_id, upload, cohort_id, rows_read, rows_rejected, \
+     rows_repeated, unknown_users, entered, gone, created_by, created_at FROM user_list_version ";
+
+pub async fn create_list(db: &Db, new: &ListRow) -> Result<(), Error> {
+    let query = "INSERT INTO user_list (id, app_id, name, created_at, updated_at) VALUES (?, ?, ?, ?, ?)";
+    on!(db, pool => sqlx::query(query)
+        .bind(&new.id)
+        .bind(&new.app_id)
+        .bind(&new.name)
+        .bind(new.created_at)
+        .bind(new.updated_at)
+        .execute(pool)
+        .await
+        .map(drop)?);
+    Ok(())
+}
+
+pub async fn list(db: &Db, app: &str, id: &str) -> Result<Option<ListRow>, Error> {
+    let query = "SELECT id, app_id, name, created_at, updated_at FROM user_list \
+         WHERE app_id = ? AND id = ? AND deleted_at IS NULL";
+    Ok(on!(db, pool => sqlx::query_as(query).bind(app).bind(id).fetch_optional(pool).await?))
+}
+
+/// Newest first, those before `cursor`; one more than `limit` when there are more.
+pub async fn lists(db: &Db, app: &str, cursor: Option<&str>, limit: u32) -> Result<Vec<ListRow>, Error> {
+    let query = "SELECT id, app_id, name, created_at, updated_at FROM user_list \
+         WHERE app_id = ? AND deleted_at IS NULL AND (? IS NULL OR id < ?) ORDER BY id DESC LIMIT ?";
+    Ok(on!(db, pool => sqlx::query_as(query)
+        .bind(app)
+        .bind(cursor)
+        .bind(cursor)
+        .bind(i64::from(limit) + 1)
+        .fetch_all(pool)
+        .await?))
+}
+
+/// False when there is no such list.
+pub async fn rename_list(
+    db: &Db,
+    app: &str,
+    (id, name): (&str, &str),
+    now: DateTime<Utc>,
+) -> Result<bool, Error> {
+    let query =
+        "UPDATE user_list SET name = ?, updated_at = ? WHERE app_id = ? AND id = ? AND deleted_at IS NULL";
+    let now = now.timestamp_millis();
+    let done = on!(db, pool =>
+        sqlx::query(query).bind(name).bind(now).bind(app).bind(id).execute(pool).await?.rows_affected());
+    Ok(done == 1)
+}
+
+/// False when there is no such list.
+pub async fn delete_list(db: &Db, app: &str, id: &str, now: DateTime<Utc>) -> Result<bool, Error> {
+    let query = "UPDATE user_list SET deleted_at = ? WHERE app_id = ? AND id = ? AND deleted_at IS NULL";
+    let now = now.timestamp_millis();
+    let done = on!(db, pool =>
+        sqlx::query(query).bind(now).bind(app).bind(id).execute(pool).await?.rows_affected());
+    Ok(done == 1)
+}
+
+/// The newest version, if anything was uploaded.
+pub async fn newest_version(db: &Db, app: &str, list: &str) -> Result<Option<ListVersionRow>, Error> {
+    Ok(list_versions(db, app, list, None, 1).await?.into_iter().next())
+}
+
+pub async fn list_version(
+    db: &Db,
+    app: &str,
+    (list, version): (&str, u32),
+) -> Result<Option<ListVersionRow>, Error> {
+    let query = sqlx::AssertSqlSafe(format!("{VERSION} WHERE app_id = ? AND list_id = ? AND version = ?"));
+    Ok(on!(db, pool =>
+        sqlx::query_as(query).bind(app).bind(list).bind(version).fetch_optional(pool).await?))
+}
+
+/// Newest first, those below `before`; one more than `limit` when there are more.
+pub async fn list_versions(
+    db: &Db,
+    app: &str,
+    list: &str,
+    before: Option<u32>,
+    limit: u32,
+) -> Result<Vec<ListVersionRow>, Error> {
+    let query = format!(
+        "{VERSION} WHERE app_id = ? AND list_id = ? AND (? IS NULL OR version < ?) ORDER BY version DESC LIMIT ?"
+    );
+    Ok(on!(db, pool => sqlx::query_as(sqlx::AssertSqlSafe(query))
+        .bind(app)
+        .bind(list)
+        .bind(before)
+        .bind(before)
+        .bind(i64::from(limit) + 1)
+        .fetch_all(pool)
+        .await?))
+}
+
+/// Shows a version and its cohort. False, and nothing is shown, when another upload has made this version
+/// meanwhile; an error when the list is there no more.
+pub async fn put_version(db: &Db, new: &ListVersionRow, cohort: &NewCohort) -> Result<bool, Error> {
+    let mut transaction = db.begin().await?;
+    let insert = "INSERT INTO user_list_version (list_id, version, app_id, upload, cohort_id, rows_read, \
+         rows_rejected, rows_repeated, unknown_users, entered, gone, created_by, created_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let inserted = on!(tx &mut transaction, connection => sqlx::query(insert)
+        .bind(&new.list_id)
+        .bind(new.version)
+        .bind(&new.app_id)
+        .bind(&new.upload)
+        .bind(&new.cohort_id)
+        .bind(new.rows_read)
+        .bind(new.rows_rejected)
+        .bind(new.rows_repeated)
+        .bind(new.unknown_users)
+        .bind(new.entered)
+        .bind(new.gone)
+        .bind(&new.created_by)
+        .bind(new.created_at)
+        .execute(connection)
+        .await
+        .map(drop));
+    match inserted {
+        Err(error) if is_unique_violation(&error) => return Ok(false),
+        inserted => inserted?,
+    }
+    insert_in(&mut transaction, cohort).await?;
+    let touch = "UPDATE user_list SET updated_at = ? WHERE app_id = ? AND id = ? AND deleted_at IS NULL";
+    let touched = on!(tx &mut transaction, connection => sqlx::query(touch)
+        .bind(new.created_at)
+        .bind(&new.app_id)
+        .bind(&new.list_id)
+        .execute(connection)
+        .await?
+        .rows_affected());
+    // MySQL counts rows that changed: the same millisecond twice changes none.
+    if touched == 0 && list(db, &new.app_id, &new.list_id).await?.is_none() {
+        return Err(Error::NotFound("such list"));
+    }
+    transaction.commit().await?;
+    Ok(true)
+}
