@@ -5,7 +5,9 @@
 //! [`oracle`] is the slow, obviously right twin that tests compare with.
 
 mod batch;
+mod behaviour;
 mod bound;
+mod by_value;
 mod catalogue;
 mod confidence;
 mod dimensions;
@@ -25,7 +27,9 @@ mod tree;
 mod universe;
 
 pub use batch::Batch;
+pub use behaviour::{Behaviour, BehaviourCounts, CrowdEvent, Did, EventCounts};
 pub use bound::Bound;
+pub use by_value::{ByValue, ByValueCounts, CrowdValues, UsersAndPv, ValueCounts};
 pub use catalogue::SnapshotCatalogue;
 pub use confidence::Sample;
 pub use dimensions::{ValueTotal, dimension_totals};

@@ -11,6 +11,8 @@ mod sums;
 mod tags;
 mod weight;
 
+pub(crate) use sums::event_parts;
+
 use muster_bitmaps::Block;
 use muster_profile_store::{Place, Snapshot, StoreError};
 use muster_rules::{Measure, Test};

@@ -38,7 +38,7 @@ pub(crate) enum Opened<'a> {
 }
 
 /// The event's parts of the days.
-pub(super) fn event_parts(
+pub(crate) fn event_parts(
     snapshot: &Snapshot,
     event: &str,
     days: &[Ds],

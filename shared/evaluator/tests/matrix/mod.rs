@@ -13,12 +13,12 @@ use rand::rngs::StdRng;
 use crate::app::{App, bind};
 use crate::random::random_app;
 
-fn rule(crowd: &str, ds: Ds, condition: &str) -> Rule {
+pub fn rule(crowd: &str, ds: Ds, condition: &str) -> Rule {
     let text = format!(r#"{{"universe": "{crowd}", "as_of": {ds}, "where": {condition}}}"#);
     parse(text.as_bytes(), &Caps::default()).unwrap()
 }
 
-fn universe(snapshot: &Snapshot, crowd: &str, ds: Ds) -> Universe {
+pub fn universe(snapshot: &Snapshot, crowd: &str, ds: Ds) -> Universe {
     let rule = rule(crowd, ds, r#"{"all": []}"#);
     check(&rule, &SnapshotCatalogue::new(snapshot), &Caps::default()).unwrap().plan.universe
 }
