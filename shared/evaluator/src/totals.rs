@@ -27,6 +27,10 @@ impl Interval {
         }
     }
 
+    pub fn at_most(high: i128) -> Interval {
+        Interval { low: None, high: Some(high), outside: false }
+    }
+
     /// Whether the comparison only asks if a total that is never negative is 0 or not: `Some(true)` holds
     /// for those above 0, `Some(false)` for those at 0.
     pub fn asks_for_any(self) -> Option<bool> {

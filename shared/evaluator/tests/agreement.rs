@@ -8,6 +8,7 @@ mod blocks;
 mod crowds;
 mod matrix;
 mod overlaps;
+mod quantiles;
 mod random;
 mod sampled;
 

@@ -11,7 +11,7 @@ mod sums;
 mod tags;
 mod weight;
 
-pub(crate) use sums::event_parts;
+pub(crate) use sums::{Span, event_parts, spans};
 
 use muster_bitmaps::Block;
 use muster_profile_store::{Place, Snapshot, StoreError};

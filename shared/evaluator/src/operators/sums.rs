@@ -20,7 +20,7 @@ pub(crate) struct Sums {
 }
 
 /// What is added up already.
-enum Span {
+pub(crate) enum Span {
     Day(Arc<EventPart>),
     Week(Arc<EventWeek>),
 }
@@ -46,6 +46,18 @@ pub(crate) fn event_parts(
     days.iter().filter_map(|&ds| snapshot.event(event, ds).transpose()).collect()
 }
 
+/// The event on the days in as few columns as there are: whole weeks, and the days besides.
+pub(crate) fn spans(snapshot: &Snapshot, event: &str, days: &[Ds]) -> Result<Vec<Span>, StoreError> {
+    let Some(entry) = snapshot.manifest().events.get(event) else { return Ok(Vec::new()) };
+    let (weeks, days) = entry.weeks_and_days(days);
+    let mut spans = Vec::new();
+    for first in weeks {
+        spans.extend(snapshot.week(event, first)?.map(Span::Week));
+    }
+    spans.extend(event_parts(snapshot, event, &days)?.into_iter().map(Span::Day));
+    Ok(spans)
+}
+
 /// What to expect of a total over parts that have so many users each, of which so many bytes are read per
 /// user and part.
 pub(super) fn outlook(parts: impl Iterator<Item = u64>, compare: Compare, bytes: f64, users: f64) -> Outlook {
@@ -60,7 +72,8 @@ pub(super) fn outlook(parts: impl Iterator<Item = u64>, compare: Compare, bytes:
 }
 
 impl Span {
-    fn column(&self, measure: Option<&str>, bucket: u32) -> Result<Option<SlicesView<'_>>, StoreError> {
+    /// Totals of pv, or of the measure, per user.
+    pub fn column(&self, measure: Option<&str>, bucket: u32) -> Result<Option<SlicesView<'_>>, StoreError> {
         match (self, measure) {
             (Span::Day(day), None) => day.pv(bucket),
             (Span::Day(day), Some(name)) => day.measure(bucket, name),
@@ -95,15 +108,7 @@ impl Sums {
         compare: Compare,
     ) -> Result<Sums, StoreError> {
         let measure = if let Measure::Sum(name) = measure { Some(name.clone()) } else { None };
-        let mut spans = Vec::new();
-        if let Some(entry) = snapshot.manifest().events.get(event) {
-            let (weeks, days) = entry.weeks_and_days(days);
-            for first in weeks {
-                spans.extend(snapshot.week(event, first)?.map(Span::Week));
-            }
-            spans.extend(event_parts(snapshot, event, &days)?.into_iter().map(Span::Day));
-        }
-        Ok(Sums { spans, measure, compare })
+        Ok(Sums { spans: spans(snapshot, event, days)?, measure, compare })
     }
 
     pub fn open(&self, bucket: u32) -> Result<Opened<'_>, StoreError> {

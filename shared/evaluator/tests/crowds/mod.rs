@@ -45,7 +45,7 @@ pub fn crowds<'a>(app: &'a App, snapshot: &Arc<Snapshot>, rng: &mut StdRng) -> V
         let rule = random_rule(rng, &words);
         let members = app.rows.outcome(&rule).unwrap().members;
         let users = app.rows.users.iter().map(String::as_str).filter(|user| members.contains(user)).collect();
-        let plan = bind(&rule, snapshot, &app.rows.segments).plan().clone();
+        let plan = bind(&rule, snapshot, &app.rows.made).plan().clone();
         crowds.push(Crowd { name: rule.to_json(), universe: defined(plan), users });
     }
     crowds
