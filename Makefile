@@ -12,9 +12,13 @@ lint:
 unit: servers
 	cargo test --workspace --locked
 
-# The same scenarios once more: separate processes on MariaDB and Redis.
+# The same scenarios once more: separate processes on MariaDB and Redis. Named one by one and not by their crates: cargo
+# would build these with other features than the workspace, all over again.
+FOLDERS = app/tests services/gateway/tests services/labels/tests services/metrics/tests shared/jobs/tests
+SCENARIOS = $(wildcard $(FOLDERS:=/*.rs)) $(patsubst %/main.rs,%,$(wildcard $(FOLDERS:=/*/main.rs)))
+
 split: servers
-	MUSTER_SHAPE=split cargo test --locked -p muster-jobs -p muster-gateway -p muster-labels -p muster-metrics -p muster \
+	MUSTER_SHAPE=split cargo test --workspace --locked --lib $(addprefix --test ,$(basename $(notdir $(SCENARIOS)))) \
 		-- --skip every_part_is_killed --skip a_segment_job_is_one_trace
 
 servers:

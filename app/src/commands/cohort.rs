@@ -1,6 +1,7 @@
 //! `muster cohort`: what segment runs have made, and what that is made up of.
 
 use clap::{Args, Subcommand};
+use muster_days::Ds;
 use reqwest::Method;
 use serde_json::Value;
 
@@ -68,6 +69,42 @@ enum Action {
         #[arg(long, default_value_t = 20)]
         top: u32,
     },
+    /// What its members did, beside the whole app
+    Behaviour {
+        #[arg(long)]
+        app: String,
+        /// Id of the cohort
+        #[arg(value_name = "COHORT")]
+        id: String,
+        /// By name, with commas between [all]
+        #[arg(long)]
+        events: Option<String>,
+        #[command(flatten)]
+        days: Days,
+    },
+    /// How a weight, or what members come to of an event, spreads over them
+    Spread {
+        #[arg(long)]
+        app: String,
+        /// Id of the cohort
+        #[arg(value_name = "COHORT")]
+        id: String,
+        /// With --tag: the weight with which users carry it
+        #[arg(long, requires = "tag")]
+        label: Option<String>,
+        #[arg(long, requires = "label")]
+        tag: Option<String>,
+        /// What users come to of the event: pv, or the --measure
+        #[arg(long, conflicts_with = "label", required_unless_present = "label")]
+        event: Option<String>,
+        #[arg(long, requires = "event")]
+        measure: Option<String>,
+        #[command(flatten)]
+        days: Days,
+        /// Shares from 0 to 1, with commas between
+        #[arg(long)]
+        quantiles: Option<String>,
+    },
     /// Users in every combination of two to six cohorts
     Overlap {
         #[arg(long)]
@@ -76,6 +113,22 @@ enum Action {
         #[arg(value_name = "COHORT", num_args = 2..=6, required = true)]
         ids: Vec<String>,
     },
+}
+
+/// Of a behaviour: 30 days up to the cohort's own when not given.
+#[derive(Debug, Clone, Args)]
+struct Days {
+    #[arg(long, value_name = "YYYYMMDD")]
+    from: Option<Ds>,
+    #[arg(long, value_name = "YYYYMMDD")]
+    to: Option<Ds>,
+}
+
+impl Days {
+    fn query(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let from = self.from.map(|ds| ("from", ds.to_string()));
+        from.into_iter().chain(self.to.map(|ds| ("to", ds.to_string())))
+    }
 }
 
 pub async fn run(args: CohortArgs) -> Result<(), Failure> {
@@ -104,6 +157,22 @@ pub async fn run(args: CohortArgs) -> Result<(), Failure> {
             let request = client.request(Method::GET, &["apps", app, "cohorts", id, "difference"])?;
             let answer = client.json(request.query(&query)).await?;
             if json { answer.to_string() } else { show::cohort::difference(&answer) }
+        }
+        Action::Behaviour { app, id, events, days } => {
+            let mut query: Vec<(&str, String)> = days.query().collect();
+            query.extend(events.clone().map(|events| ("events", events)));
+            let request = client.request(Method::GET, &["apps", app, "cohorts", id, "behaviour"])?;
+            let answer = client.json(request.query(&query)).await?;
+            if json { answer.to_string() } else { show::cohort::behaviour(&answer) }
+        }
+        Action::Spread { app, id, label, tag, event, measure, days, quantiles } => {
+            let mut query: Vec<(&str, String)> = days.query().collect();
+            let named = [("label", label), ("tag", tag), ("event", event), ("measure", measure)];
+            let named = named.into_iter().chain([("quantiles", quantiles)]);
+            query.extend(named.filter_map(|(key, value)| Some((key, value.clone()?))));
+            let request = client.request(Method::GET, &["apps", app, "cohorts", id, "spread"])?;
+            let answer = client.json(request.query(&query)).await?;
+            if json { answer.to_string() } else { show::cohort::spread(&answer) }
         }
         Action::Overlap { app, ids } => {
             let request = client.request(Method::GET, &["apps", app, "cohorts", "overlap"])?;

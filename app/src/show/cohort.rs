@@ -83,3 +83,44 @@ pub fn overlap(answer: &Value) -> String {
     }
     format!("{} users in any of them\n\n{}", number::count(answer.get("any")), table.to_text())
 }
+
+/// A line per event, and one per measure of it.
+pub fn behaviour(answer: &Value) -> String {
+    let mut table = Table::new(&["EVENT", "USERS", "PV", "APP USERS", "APP PV", "INDEX"]);
+    for event in items(answer, "events") {
+        let count = |key: &str| number::count(event.get(key));
+        let counts = ["users", "pv", "app_users", "app_pv"].map(count);
+        let mut row = vec![text(event, "event")];
+        row.extend(counts);
+        row.push(decimal(event, "index", 2));
+        table.row(row);
+        for (measure, sum) in event.get("sums").and_then(Value::as_object).into_iter().flatten() {
+            let of_app = event.get("app_sums").and_then(|sums| sums.get(measure));
+            let of_app = of_app.map(Value::to_string).unwrap_or_default();
+            let empty = String::new;
+            table.row(vec![format!("  {measure}"), empty(), sum.to_string(), empty(), of_app, empty()]);
+        }
+    }
+    format!(
+        "{} of {} users, {} to {}\n\n{}",
+        number::count(answer.get("users")),
+        number::count(answer.get("app_users")),
+        text(answer, "from"),
+        text(answer, "to"),
+        table.to_text()
+    )
+}
+
+pub fn spread(answer: &Value) -> String {
+    let mut table = Table::new(&["", "COHORT", "APP"]);
+    let side = |side: &str| answer.get(side).cloned().unwrap_or_default();
+    let (cohort, app) = (side("cohort"), side("app"));
+    table.row(vec!["users".into(), number::count(cohort.get("users")), number::count(app.get("users"))]);
+    table.row(vec!["sum".into(), text(&cohort, "sum"), text(&app, "sum")]);
+    table.row(vec!["mean".into(), decimal(&cohort, "mean", 3), decimal(&app, "mean", 3)]);
+    for (of_cohort, of_app) in items(&cohort, "quantiles").zip(items(&app, "quantiles")) {
+        let share = format!("q {}", text(of_cohort, "q"));
+        table.row(vec![share, text(of_cohort, "value"), text(of_app, "value")]);
+    }
+    table.to_text()
+}

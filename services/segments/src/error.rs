@@ -22,8 +22,9 @@ pub enum Error {
     /// Pointers are those of the request's body.
     #[error("the rule is refused")]
     Rule(Vec<muster_rules::Problem>),
-    #[error("there is no label `{given}`")]
-    UnknownLabel { given: String, nearest: Option<String> },
+    /// A name of the address: a label, tag, event, dimension or measure.
+    #[error("there is no {what} `{given}`")]
+    Unknown { what: &'static str, given: String, nearest: Option<String> },
     /// A parameter of the address.
     #[error("{detail}")]
     Parameter { parameter: &'static str, code: &'static str, detail: String },
@@ -105,7 +106,7 @@ impl From<Error> for Problem {
             Error::Body { pointer, code, detail } => {
                 Problem::new(Kind::Invalid, "invalid_body", detail).with_fault(pointer, code, None)
             }
-            Error::UnknownLabel { given, nearest } => unknown_label(&given, nearest),
+            Error::Unknown { what, given, nearest } => unknown(what, &given, nearest),
             Error::Parameter { parameter, code, detail } => {
                 Problem::new(Kind::BadRequest, code, detail).with_fault(parameter, code, None)
             }
@@ -152,10 +153,11 @@ fn sentence(error: &Error) -> String {
     format!("{first}{}.", letters.as_str())
 }
 
-fn unknown_label(given: &str, nearest: Option<String>) -> Problem {
+fn unknown(what: &str, given: &str, nearest: Option<String>) -> Problem {
     let hint = nearest.as_ref().map(|nearest| format!(" Did you mean `{nearest}`?")).unwrap_or_default();
-    let detail = format!("The app has no published label `{given}`.{hint}");
-    Problem::new(Kind::NotFound, "label_not_found", detail).with_fault("labels", "unknown_label", nearest)
+    let detail = format!("There is no {what} `{given}`.{hint}");
+    let problem = Problem::new(Kind::NotFound, &format!("{what}_not_found"), detail);
+    problem.with_fault(what, &format!("unknown_{what}"), nearest)
 }
 
 fn disabled(app: &str) -> Problem {

@@ -5,6 +5,7 @@
 //! It owns the tables `segment…`, `user_list…` and `cohort`, and the cohort files of the store.
 
 mod answers;
+mod behaviour_answers;
 mod daily;
 mod error;
 mod hash;

@@ -37,7 +37,7 @@ fn every_leaf_points_at_its_condition() {
         let checked = check(&rule, &words, &caps).unwrap_or_else(|problems| panic!("{value}: {problems:#?}"));
         for leaf in &checked.plan.leaves {
             let found = value.pointer(&leaf.pointer).unwrap_or_else(|| panic!("{} in {value}", leaf.pointer));
-            let kinds = ["label", "event", "cohort", "segment"];
+            let kinds = ["label", "event", "cohort", "segment", "list"];
             assert_eq!(kinds.iter().filter(|kind| found.get(kind).is_some()).count(), 1);
         }
         for warning in &checked.warnings {

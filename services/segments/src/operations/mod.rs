@@ -1,5 +1,6 @@
 //! What the service decides, apart from HTTP. One file per operation.
 
+mod behaviour;
 mod difference;
 mod estimate;
 mod explain;
@@ -14,9 +15,11 @@ mod prepare;
 mod profile;
 pub mod routine;
 mod served;
+mod spread;
 mod upload;
 mod verify;
 
+pub use behaviour::{OverDays, behaviour, behaviour_by_value};
 pub use difference::difference;
 pub use estimate::{Contract, estimate};
 pub use explain::membership;
@@ -32,6 +35,7 @@ pub use overlap::overlap;
 pub use prepare::{Asked, parse};
 pub use profile::{Order, Scope, profile};
 pub use served::require_served;
+pub use spread::{NumberOf, spread};
 pub use upload::{Upload, UploadFormat};
 pub use verify::verify;
 

@@ -65,7 +65,8 @@ impl Scope {
         let find = |given: &String| {
             let by_id = given.parse::<i64>().ok().filter(|id| entries.contains_key(id));
             let by_name = || entries.iter().find(|(_, entry)| entry.name == *given).map(|(id, _)| *id);
-            by_id.or_else(by_name).ok_or_else(|| Error::UnknownLabel {
+            by_id.or_else(by_name).ok_or_else(|| Error::Unknown {
+                what: "label",
                 given: given.clone(),
                 nearest: nearest(given, entries.values().map(|entry| &entry.name)),
             })

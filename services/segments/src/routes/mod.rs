@@ -1,5 +1,6 @@
 //! The service's part of the API.
 
+mod behaviour;
 mod cohorts;
 mod daily;
 mod estimate;
@@ -36,6 +37,9 @@ use crate::Segments;
     profile::profile,
     profile::difference,
     profile::overlap,
+    behaviour::behaviour,
+    behaviour::values,
+    behaviour::spread,
     lists::create,
     lists::all,
     lists::show,
@@ -72,6 +76,9 @@ pub fn configure(config: &mut ServiceConfig, data: &Data<Segments>) {
         .service(at("/membership").route(web::post().to(members::memberships)))
         .service(at("/{id}").route(web::get().to(cohorts::show)).route(web::delete().to(cohorts::delete)))
         .service(at("/{id}/profile").route(web::get().to(profile::profile)))
+        .service(at("/{id}/behaviour").route(web::get().to(behaviour::behaviour)))
+        .service(at("/{id}/behaviour/{event}/dimensions/{dim}").route(web::get().to(behaviour::values)))
+        .service(at("/{id}/spread").route(web::get().to(behaviour::spread)))
         .service(at("/{id}/difference").route(web::get().to(profile::difference)))
         .service(at("/{id}/verify").route(web::post().to(daily::verify)))
         .service(at("/{id}/users").route(web::get().to(users::export)))

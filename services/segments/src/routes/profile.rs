@@ -16,13 +16,13 @@ use crate::error::Error;
 use crate::operations::{self, Order, Scope};
 use crate::profile_answers::{CohortDifference, CohortProfile, Overlap};
 
-/// Tags of one answer.
+/// Tags or values of one answer.
 const MOST_TAGS: usize = 10_000;
 const TAGS: usize = 100;
 /// Cohorts whose overlap is told.
 const MOST_COHORTS: usize = 6;
 /// What reading all labels weighs in the line before the evaluator: about that of a rule of so many conditions.
-const COST: u64 = 50;
+pub(super) const COST: u64 = 50;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -197,21 +197,23 @@ fn bad_cohorts() -> Error {
 fn scope(labels: Option<String>, ds: Option<String>, top: Option<String>) -> Result<Scope, Error> {
     let labels = labels.unwrap_or_default();
     let labels = labels.split(',').map(str::trim).filter(|label| !label.is_empty());
-    let bad_top = || {
-        let detail = format!("`top` is a number from 1 to {MOST_TAGS}.");
-        Error::Parameter { parameter: "top", code: "invalid_top", detail }
-    };
-    let top = match top {
-        None => TAGS,
-        Some(top) => top.parse().ok().filter(|top| (1..=MOST_TAGS).contains(top)).ok_or_else(bad_top)?,
-    };
-    Ok(Scope { labels: labels.map(str::to_owned).collect(), ds: day(ds)?, top })
+    Ok(Scope { labels: labels.map(str::to_owned).collect(), ds: day("ds", ds)?, top: self::top(top, TAGS)? })
 }
 
-fn day(text: Option<String>) -> Result<Option<Ds>, Error> {
+/// At most so many of what is asked for.
+pub(super) fn top(text: Option<String>, default: usize) -> Result<usize, Error> {
+    let Some(text) = text else { return Ok(default) };
+    let top = text.parse().ok().filter(|top| (1..=MOST_TAGS).contains(top));
+    top.ok_or_else(|| {
+        let detail = format!("`top` is a number from 1 to {MOST_TAGS}.");
+        Error::Parameter { parameter: "top", code: "invalid_top", detail }
+    })
+}
+
+pub(super) fn day(parameter: &'static str, text: Option<String>) -> Result<Option<Ds>, Error> {
     text.map(|text| text.parse::<Ds>()).transpose().map_err(|error| {
-        let detail = format!("`ds`: {error}.");
-        Error::Parameter { parameter: "ds", code: "invalid_ds", detail }
+        let detail = format!("`{parameter}`: {error}.");
+        Error::Parameter { parameter, code: "invalid_ds", detail }
     })
 }
 
