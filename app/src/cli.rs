@@ -153,6 +153,7 @@ mod tests {
             "muster list add --app shop lst_1 ids.csv --reject-limit 0.5",
             "muster why --app shop coh_1 u1",
             "muster export --app shop coh_1 --format csv -o ids.csv",
+            "muster export --app shop coh_1 --format parquet --labels gender,province -o ids.parquet",
             "muster job watch job_1",
             "muster lifecycle --app shop,game --json",
             "muster key create --data d --apps * --roles read,segment",

@@ -98,6 +98,47 @@ async fn every_row_is_accounted_for() {
     let (_, verified) = client.post(&format!("/v1/apps/shop/cohorts/{cohort}/verify"), &json!({})).await;
     assert_eq!((&verified["same"], &verified["data"]), (&json!(true), &json!("same")), "{verified}");
     refusals(&client, &list, cohort).await;
+    keys(&server, &client).await;
+}
+
+/// What each role may.
+async fn keys(server: &Server, client: &Client<'_>) {
+    let list = create(client).await;
+    let (_, version) = upload(client, &list, "mode=add", "u1\nu2\n").await;
+    let cohort = version["cohort_id"].as_str().unwrap();
+    let membership = json!({"users": ["u1"], "cohorts": [list]});
+    for (role, allowed) in
+        [("read", [false, false, true]), ("segment", [true, false, true]), ("export", [false, true, true])]
+    {
+        let key = json!({"name": role, "apps": ["shop"], "roles": [role, "read"]});
+        let (_, key) = client.post("/v1/keys", &key).await;
+        let own = server.with_key(key["secret"].as_str().or(key["key"].as_str()).unwrap());
+        let told = [
+            upload(&own, &list, "mode=add", "u3\n").await.0,
+            own.post("/v1/apps/shop/cohorts/membership", &membership).await.0,
+            own.get(&format!("/v1/apps/shop/cohorts/{cohort}/profile")).await.0,
+        ];
+        let expected = allowed.map(|may| if may { StatusCode::OK } else { StatusCode::FORBIDDEN });
+        assert_eq!(told, expected, "{role}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quote_that_is_left_open_spoils_one_row() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&dir.path().join("data")).await;
+    let client = server.client();
+    users(&client).await;
+    let list = create(&client).await;
+    let body = "\u{feff}name,user_id\r\nx,u1\r\n\"abc,u2\r\n\"y, z\",u3\r\nw\r\nx,u4";
+    let path = format!("/v1/apps/shop/lists/{list}/users?mode=add&reject_limit=0.5");
+    let request = client.request(Method::POST, &path).header("content-type", "text/csv").body(body);
+    let (status, version) = support::json(request.send().await.unwrap()).await;
+    assert_eq!(status, StatusCode::OK, "{version}");
+    assert_eq!((&version["rows_read"], &version["rows_rejected"]), (&json!(5), &json!(2)), "{version}");
+    assert_eq!(on_list(&client, &list).await, ["u1", "u3", "u4"].map(str::to_owned).into());
+    let report = client.text(version["report_url"].as_str().unwrap()).await;
+    assert_eq!(report, "line,user_id,reason\n3,,a quote is opened and never closed\n5,,empty\n");
 }
 
 /// Nothing of what is refused counts.
@@ -113,7 +154,10 @@ async fn refusals(client: &Client<'_>, list: &str, cohort: &str) {
     assert_eq!(refused("mode=merge", "text/csv", "user_id\nu1\n").await, fails(400, "invalid_parameter"));
     assert_eq!(refused("mode=replace", "text/csv", "id\nu1\n").await, fails(422, "no_user_id"));
     assert_eq!(refused("mode=replace", "text/csv", "user_id\n").await, fails(422, "no_users"));
-    assert_eq!(refused("mode=replace", "text/csv", "").await, fails(422, "no_user_id"));
+    assert_eq!(refused("mode=replace", "text/csv", "").await, fails(422, "no_users"));
+    assert_eq!(refused("mode=replace", "text/csv", "user_id\nghost\n").await, fails(422, "no_known_users"));
+    let long = format!("user_id\nu1\n{}", "a".repeat(2 << 20));
+    assert_eq!(refused("mode=add", "text/csv", &long).await, fails(422, "line_too_long"));
     let bad = "{}\n{\"user_id\": \"u1\"}\n";
     assert_eq!(
         refused("mode=replace", "application/x-ndjson", bad).await,

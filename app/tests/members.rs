@@ -145,3 +145,36 @@ async fn an_export_of_many_ids_takes_no_memory() {
     let grown = server.memory().saturating_sub(before);
     assert!(grown < 16 << 20, "{grown} bytes more after four exports of 16 MB each");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_nothing_shows_are_swept_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let cohort = {
+        let mut server = Server::start(&data).await;
+        let client = server.client();
+        let labels = "ds,app_id,label_id,label_name,user_id,tag_id,tag_name\n20261101,a,1,l,u1,1,t\n20261101,a,1,l,u2,2,t\n";
+        assert_eq!(client.import_csv("kind=labels", labels).await["state"], "done");
+        let cohort = client.cohort("a", &json!({"where": {"label": "l", "in": [1]}})).await;
+        server.kill();
+        cohort
+    };
+    let folder = data.join("store/apps/a/cohorts");
+    let kept = folder.join(format!("{}.mst", cohort["cohort_id"].as_str().unwrap()));
+    let strays = ["coh_stray.mst", "coh_stray-report.mst", "coh_aside.mst.tmp"].map(|name| folder.join(name));
+    let young = folder.join("coh_young.mst");
+    strays.iter().chain([&young]).for_each(|path| _ = std::fs::copy(&kept, path).unwrap());
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3_700);
+    for path in strays.iter().chain([&kept]) {
+        std::fs::File::options().append(true).open(path).unwrap().set_modified(long_ago).unwrap();
+    }
+
+    let server = Server::start(&data).await;
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while strays.iter().any(|path| path.exists()) {
+        assert!(std::time::Instant::now() < until, "the strays are still there");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert!(young.exists(), "its row may follow");
+    assert_eq!(server.client().members("a", &cohort).await, ["u1"]);
+}

@@ -180,6 +180,7 @@ async fn differences_overlaps_and_memberships_are_set_arithmetic() {
         last = change.abs();
     }
     memberships(&client, &cohorts).await;
+    newest_is_of_a_day_with_data(&client).await;
     under_a_floor(&client, &cohorts).await;
 }
 
@@ -216,6 +217,20 @@ async fn memberships(client: &Client<'_>, cohorts: &[Made]) {
     }
 }
 
+/// A run may look from a day to come; what a segment is now, it is on the newest day that there is.
+async fn newest_is_of_a_day_with_data(client: &Client<'_>) {
+    let body = json!({"name": "n", "rule": {"where": {"label": 1, "in": [0]}}});
+    let (_, segment) = client.post("/v1/apps/shop/segments", &body).await;
+    let run = format!("/v1/apps/shop/segments/{}/run", segment["id"].as_str().unwrap());
+    for body in [json!({}), json!({"as_of": 20991231})] {
+        let (_, job) = client.post(&run, &body).await;
+        assert_eq!(client.wait(job["id"].as_str().unwrap()).await["state"], "done");
+    }
+    let body = json!({"users": ["u1"], "cohorts": [segment["id"]]});
+    let (_, answer) = client.post("/v1/apps/shop/cohorts/membership", &body).await;
+    assert_eq!(answer["cohorts"][0]["ds"], 20210102, "{answer}");
+}
+
 /// Whatever is told, nobody finds out of fewer than the floor.
 async fn under_a_floor(client: &Client<'_>, cohorts: &[Made]) {
     let floor = 130u64;
@@ -234,6 +249,27 @@ async fn under_a_floor(client: &Client<'_>, cohorts: &[Made]) {
     }
     assert!(hidden > 0 && profile["privacy_floor"] == floor, "{profile}");
 
+    let (before, after) = (&cohorts[0], &cohorts[1]);
+    let difference =
+        ok(client, &format!("cohorts/{}/difference?from={}&top=1000", after.id, before.id)).await;
+    let groups = ["entered", "left", "stayed"].map(|name| difference[name].as_u64().unwrap());
+    let (mut told, mut untold) = (0, 0);
+    for tag in difference["tags"].as_array().unwrap() {
+        let Some(entered) = tag["entered"].as_u64() else {
+            untold += 1;
+            assert_eq!(tag["left"], Value::Null, "each tells the other: {tag}");
+            continue;
+        };
+        told += 1;
+        let left = tag["left"].as_u64().unwrap();
+        let stayed = tag["before"].as_u64().unwrap() - left;
+        assert_eq!(tag["after"], stayed + entered, "{tag}");
+        for (users, of) in [entered, left, stayed].into_iter().zip(groups) {
+            assert!(!few(&json!(users)) && !few(&json!(of - users)), "{users} of {of}: {tag}");
+        }
+    }
+    assert!(told > 0 && untold > 0, "{told} tags are told, {untold} are not");
+
     let ids: Vec<&str> = cohorts[..5].iter().map(|cohort| &*cohort.id).collect();
     let overlap = ok(client, &format!("cohorts/overlap?cohorts={}", ids.join(","))).await;
     let regions = overlap["regions"].as_array().unwrap();
@@ -251,7 +287,9 @@ async fn under_a_floor(client: &Client<'_>, cohorts: &[Made]) {
     // A list of two is kept, and shown nowhere.
     let (_, lists) = client.get("/v1/apps/shop/lists").await;
     let newest = &lists["items"][0]["newest"];
-    assert_eq!((&newest["users"], &newest["entered"]), (&Value::Null, &Value::Null), "{newest}");
+    for hidden in ["users", "entered", "left", "unknown_users"] {
+        assert_eq!(newest[hidden], Value::Null, "{newest}");
+    }
     let small = newest["cohort_id"].as_str().unwrap();
     for path in ["profile", "users", &format!("difference?from={}", ids[0])] {
         let (status, problem) = client.get(&format!("/v1/apps/shop/cohorts/{small}/{path}")).await;

@@ -121,7 +121,7 @@ pub async fn send_file(client: &Client, path: &Path, to: &To<'_>, quiet: bool) -
     tokio::select! {
         sent = sending => sent,
         _ = tokio::signal::ctrl_c() => {
-            let detail = format!("{} was not sent whole, so nothing of it counts", path.display());
+            let detail = format!("{} may not have been sent whole: look at what is there", path.display());
             Err(Failure::Interrupted(detail))
         }
     }

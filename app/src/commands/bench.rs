@@ -109,6 +109,7 @@ async fn export_everyone(client: &Client, quiet: bool) -> Result<Supplied, Failu
     let cohort = job.result("cohort_id").and_then(|id| id.as_str()).unwrap_or_default().to_owned();
     let begun = Instant::now();
     let mut nowhere = tokio::io::sink();
-    let done = export::to_writer(client, APP, &cohort, Format::Ndjson, &mut nowhere, quiet).await?;
+    let wanted = export::Wanted { app: APP, cohort: &cohort, format: Format::Ndjson, labels: None };
+    let done = export::to_writer(client, wanted, &mut nowhere, quiet).await?;
     Ok(Supplied { rows: done.ids, took: begun.elapsed() })
 }

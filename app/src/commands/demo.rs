@@ -75,7 +75,8 @@ async fn show_all(args: &DemoArgs, client: &Client) -> Result<(), Failure> {
     let segment = segment_of(client, question).await?;
     let cohort = make_cohort(client, &segment, &told).await?;
     let ids = args.data.join("window-shoppers.ndjson");
-    let exported = export::to_file(client, APP, &cohort, Format::Ndjson, &ids, args.json).await?;
+    let wanted = export::Wanted { app: APP, cohort: &cohort, format: Format::Ndjson, labels: None };
+    let exported = export::to_file(client, wanted, &ids, args.json).await?;
     told.say(|| format!("{} ids exported to {}:", number::grouped(exported.ids), ids.display()));
     let first = first_lines(&ids)?;
     told.say(|| format!("  {}", first.join("\n  ")));

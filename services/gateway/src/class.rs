@@ -45,6 +45,11 @@ pub enum Class {
     Follow,
 }
 
+/// Whether a POST to this path changes nothing: it may be asked again, and is not written down.
+pub fn is_question(path: &str) -> bool {
+    path.ends_with("/segments/estimate") || path.ends_with("/cohorts/membership")
+}
+
 impl Class {
     pub const ALL: [Class; 6] =
         [Class::Read, Class::Estimate, Class::Job, Class::Import, Class::Export, Class::Follow];
@@ -57,12 +62,13 @@ impl Class {
         match parts.map(Option::unwrap_or_default) {
             ["imports", "", ..] if !reads => Class::Import,
             ["apps", _, "lists", _, "users", ""] if !reads => Class::Import,
-            ["apps", _, "segments", "estimate" | "", "", ""] if !reads => Class::Estimate,
-            ["apps", _, "cohorts", "membership", "", ""] if !reads => Class::Estimate,
+            _ if !reads && is_question(path) => Class::Estimate,
+            ["apps", _, "segments", "", "", ""] if !reads => Class::Estimate,
             ["apps", _, "cohorts", _, "verify", ""] if !reads => Class::Estimate,
             ["apps", _, "segments", _, "", ""] if *method == Method::PUT => Class::Estimate,
             _ if !reads => Class::Job,
             ["apps", _, "cohorts", _, "users", ""] => Class::Export,
+            ["apps", _, "lists", _, "versions", rest] if rest.ends_with("/report") => Class::Export,
             ["imports", part, ..] if !part.is_empty() => Class::Export,
             ["jobs", _, "events", ..] => Class::Follow,
             _ => Class::Read,
@@ -104,6 +110,8 @@ mod tests {
         check(Method::POST, "/v1/apps/a/lists", Class::Job);
         check(Method::POST, "/v1/apps/a/cohorts/membership", Class::Estimate);
         check(Method::GET, "/v1/apps/a/cohorts/overlap", Class::Read);
+        check(Method::GET, "/v1/apps/a/lists/l/versions/3/report", Class::Export);
+        check(Method::GET, "/v1/apps/a/lists/l/versions", Class::Read);
         check(Method::GET, "/v1/imports/imp_1/rejects", Class::Export);
         check(Method::POST, "/v1/apps/a/segments/estimate", Class::Estimate);
         check(Method::POST, "/v1/apps/a/segments", Class::Estimate);

@@ -118,8 +118,10 @@ pub struct Verified {
 pub struct Cohort {
     pub id: String,
     pub app_id: String,
+    /// Or of the list, with its version.
     pub segment_id: String,
     pub segment_version: u32,
+    /// Of a list that was filled by an upload: the list's id.
     pub job_id: String,
     /// `YYYYMMDD`.
     #[schema(value_type = u32, example = 20261101)]
@@ -246,8 +248,10 @@ pub struct ListVersion {
     pub rows_rejected: u64,
     /// Rows with an id that stood further up.
     pub rows_repeated: u64,
-    /// Different ids that no label and no event of the app has ever named; they are not on the list.
-    pub unknown_users: u64,
+    /// Different ids that no label and no event of the app has ever named; they are not on the list. Null where
+    /// `users` may not be shown: the rest is how many they are.
+    #[schema(required)]
+    pub unknown_users: Option<u64>,
     /// CSV with line, id and reason of each unknown id and each rejected row; null without any, and once the cohort
     /// is no longer kept.
     #[schema(required)]

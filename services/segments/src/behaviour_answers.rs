@@ -80,8 +80,8 @@ pub struct CohortValues {
     pub users: u64,
     #[schema(required)]
     pub app_users: Option<u64>,
-    /// Those first that most members have rows of; the first `top` of them. Values of fewer members than the app's
-    /// privacy floor are left out.
+    /// Those first that most members have rows of; the first `top` of them. Values are left out that fewer members
+    /// than the app's privacy floor have, or all but fewer.
     pub values: Vec<ValueBehaviour>,
     /// Values that the members have rows of.
     pub values_total: u64,
@@ -108,7 +108,7 @@ pub struct ValueBehaviour {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CohortSpread {
     pub cohort_id: String,
-    /// What the number is: `{"label", "tag", "ds"}` or `{"event", "measure", "from", "to"}`.
+    /// What the number is: `{"label", "tag", "ds"}`, with null for a day that there is not, or `{"event", "measure", "from", "to"}`.
     #[schema(value_type = Object)]
     pub of: serde_json::Value,
     pub cohort: Numbers,

@@ -1,4 +1,5 @@
-//! Asks for a routine run of each app when the time of its day has come, and when data have.
+//! Asks for a routine run of each app when the time of its day has come, and when data have; and sweeps up cohort
+//! files that nothing shows.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,15 +11,41 @@ use muster_jobs::{Job, NewJob, Priority};
 use crate::Segments;
 use crate::error::Error;
 use crate::jobs::ROUTINE;
-use crate::operations::routine;
+use crate::operations::{routine, sweep};
 use crate::store;
 
 const LOOK_EVERY: Duration = Duration::from_secs(15);
+const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
+
+/// What the service sees to by itself, for ever.
+pub async fn daily(segments: Segments) {
+    tokio::join!(routines(segments.clone()), sweeps(segments));
+}
+
+/// At once and then every hour. Several processes may do the same.
+async fn sweeps(segments: Segments) {
+    let mut looks = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        looks.tick().await;
+        let store = segments.profiles.clone();
+        let apps = match tokio::task::spawn_blocking(move || store.apps()).await {
+            Ok(Ok(apps)) => apps,
+            _ => continue,
+        };
+        for app in apps {
+            match sweep(&segments, &app).await {
+                Ok(0) => {}
+                Ok(strays) => tracing::info!(app, strays, "cohort files that nothing shows are removed"),
+                Err(error) => tracing::warn!(app, %error, "stray cohort files are looked for again later"),
+            }
+        }
+    }
+}
 
 /// Looks at once and then every few seconds, for ever: a time that was missed is made up for, and so are data
 /// that came late. Several processes may do the same: whoever comes second finds a job that waits, or nothing to
 /// make.
-pub async fn daily(segments: Segments) {
+async fn routines(segments: Segments) {
     let mut seen = HashMap::new();
     let mut looks = tokio::time::interval(LOOK_EVERY);
     loop {

@@ -111,6 +111,9 @@ impl From<Error> for Problem {
                 Problem::new(Kind::BadRequest, code, detail).with_fault(parameter, code, None)
             }
             Error::NoCohort(_) => Problem::new(Kind::NotFound, "cohort_not_found", sentence(&error)),
+            Error::Upload { code: code @ "body_unreadable", detail } => {
+                Problem::new(Kind::BadRequest, code, detail)
+            }
             Error::Upload { code, detail } => Problem::new(Kind::Invalid, code, detail),
             Error::BelowFloor(_) => Problem::new(Kind::Forbidden, "below_floor", sentence(&error)),
             Error::Stopped => {

@@ -3,20 +3,30 @@
 //!
 //! `xxh3sum:` and 32 hex digits: the sum, modulo 2^128, of XXH3-128 (seed 0) over every member's id.
 
-use muster_profile_store::Directory;
+use std::io::ErrorKind;
+
+use muster_profile_store::{Directory, StoreError};
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
 use xxhash_rust::xxh3::xxh3_128;
 
-pub fn of_members(directory: &Directory, buckets: &[RoaringBitmap]) -> String {
+use crate::error::Error;
+
+/// Fails where the directory is older than the members, as that of a bucket may be for a second.
+pub fn of_members(directory: &Directory, buckets: &[RoaringBitmap]) -> Result<String, Error> {
     let mut sum: u128 = 0;
     for (bucket, members) in (0..).zip(buckets) {
         let mut ids = directory.ids(bucket);
         for ordinal in members {
-            sum = sum.wrapping_add(xxh3_128(ids.user(ordinal).unwrap_or_default()));
+            sum = sum.wrapping_add(xxh3_128(ids.user(ordinal).ok_or_else(unknown)?));
         }
     }
-    format!("xxh3sum:{sum:032x}")
+    Ok(format!("xxh3sum:{sum:032x}"))
+}
+
+/// Newer data have the user.
+fn unknown() -> Error {
+    Error::Store(StoreError::Io { path: "users".into(), source: ErrorKind::NotFound.into() })
 }
 
 /// The same of many cohorts: each id is hashed once, whoever has it.

@@ -26,14 +26,17 @@ pub fn shown(floor: Floor, sizes: Sizes, counts: Counts) -> (Option<u64>, Option
 }
 
 /// Whether those who carry any tag may be told: not where that, less the tags that are told, leaves one hidden
-/// tag, or fewer users than the floor. `tags` are users and whether these are told.
-pub fn sum_shown(floor: Floor, tags: impl Iterator<Item = (u64, bool)>) -> bool {
-    let (mut hidden, mut sum) = (0, 0);
-    for (users, _) in tags.filter(|(users, told)| !told && *users > 0) {
+/// tag, or fewer users than the floor, or all others who carry these tags being fewer. `tags` are users, those in the
+/// crowd that this one is a part of, and whether the users are told.
+pub fn sum_shown(floor: Floor, tags: impl Iterator<Item = (u64, u64, bool)>) -> bool {
+    let (mut hidden, mut sum, mut others) = (0, 0, 0);
+    for (users, of, _) in tags.filter(|(users, _, told)| !told && *users > 0) {
         hidden += 1;
         sum += users;
+        others += of.saturating_sub(users);
     }
-    hidden == 0 || (hidden > 1 && sum >= floor.users())
+    let few = |users: u64| (1..floor.users()).contains(&users);
+    hidden == 0 || (hidden > 1 && !few(sum) && !few(others))
 }
 
 #[cfg(test)]
@@ -64,11 +67,17 @@ mod tests {
 
     #[test]
     fn a_sum_tells_no_tag() {
-        let tells = |tags: &[(u64, bool)]| sum_shown(floor(), tags.iter().copied());
+        let tells =
+            |tags: &[(u64, bool)]| sum_shown(floor(), tags.iter().map(|(users, told)| (*users, 900, *told)));
         assert!(tells(&[(100, true), (40, true), (0, false)]));
         assert!(!tells(&[(100, true), (3, false)]));
         assert!(!tells(&[(100, true), (2, false), (2, false)]));
         assert!(tells(&[(100, true), (2, false), (4, false)]));
         assert!(!tells(&[(100, true), (40, false)]), "one alone is what is left");
+        let outside = [(100, 101, false), (200, 202, false)];
+        assert!(
+            !sum_shown(floor(), outside.into_iter()),
+            "three of the app carry them and are not in the crowd"
+        );
     }
 }

@@ -29,7 +29,7 @@ use crate::shelf::DataFile;
 /// A document that was read is taken for the newest for so long: an estimate pays no round trip.
 const DOCUMENT_KNOWN: Duration = Duration::from_secs(1);
 /// What no manifest names is removed once it is older than this: until then its publication may still end.
-const STRAY_AFTER: Duration = Duration::from_secs(3600);
+pub const STRAY_AFTER: Duration = Duration::from_secs(3600);
 /// A file of this size or more goes over in parts.
 const PART_BYTES: usize = 8 << 20;
 const AT_ONCE: usize = 8;
@@ -236,9 +236,10 @@ impl Bucket {
         }
     }
 
-    /// The data files of an app; those that are old enough may be strays. Cohorts are not among them.
-    pub fn files(&self, app: &str) -> Result<Vec<DataFile>> {
-        let (key, store) = (self.key(app, ""), self.store.clone());
+    /// The files of an app that lie in a folder of it; those that are old enough may be strays. Its data files lie
+    /// in none, and cohorts in one of their own.
+    pub fn files(&self, app: &str, folder: &str) -> Result<Vec<DataFile>> {
+        let (key, store) = (self.key(app, folder), self.store.clone());
         let wanted = key.clone();
         let listed = self.wait(async move { store.list_with_delimiter(Some(&wanted)).await });
         let listed = listed.map_err(|error| away(Path::new(key.as_ref()), &error))?;

@@ -3,6 +3,7 @@
 //! They lie in the app's `cohorts` folder, which belongs to whoever makes cohorts; publications leave
 //! it alone.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use muster_bitmaps::{BitmapView, encode};
@@ -84,6 +85,14 @@ impl CohortFile {
         cohort_file(id).map_or(Ok(()), |file| shelf.remove(&file))?;
         report_file(id).map_or(Ok(()), |file| shelf.remove(&file))
     }
+
+    /// What is left aside of a writer that died.
+    pub(crate) fn remove_aside(shelf: &Shelf, id: &str) -> Result<()> {
+        for file in [cohort_file(id), report_file(id)].into_iter().flatten() {
+            shelf.remove(&format!("{file}.tmp"))?;
+        }
+        Ok(())
+    }
 }
 
 /// What is to be said of how a cohort came about, as text in a file beside it. Written before the cohort is.
@@ -103,6 +112,18 @@ pub(crate) fn report(shelf: &Shelf, id: &str) -> Result<Option<Vec<u8>>> {
         Err(error) if error.is_missing() => Ok(None),
         opened => Ok(Some(opened?.need(Kind::Report, 0, 0)?.to_vec())),
     }
+}
+
+/// The cohorts whose files, or reports, were written an hour ago or earlier.
+pub(crate) fn old(shelf: &Shelf) -> Result<BTreeSet<String>> {
+    let names = shelf.old_files(COHORTS)?;
+    let id = |name: &String| {
+        // What a writer that died has left aside belongs to its cohort.
+        let name = name.split(".mst").next()?;
+        let id = name.strip_suffix("-report").unwrap_or(name);
+        cohort_file(id).map(|_| id.to_owned())
+    };
+    Ok(names.iter().filter_map(id).collect())
 }
 
 /// None when the id is none of ours: it comes from outside and must not reach into other folders.
@@ -129,6 +150,11 @@ mod tests {
         CohortFile::write(&shelf, "coh_1", Ds::from_number(20261101).unwrap(), &[]).unwrap();
         assert_eq!(report(&shelf, "coh_1").unwrap().unwrap(), b"line,reason\n");
         assert!(report(&shelf, "coh_2").unwrap().is_none() && report(&shelf, "../x").unwrap().is_none());
+        assert!(old(&shelf).unwrap().is_empty());
+        let path = shelf.folder().join(COHORTS).join("coh_1-report.mst");
+        let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3_700);
+        fs::File::options().append(true).open(&path).unwrap().set_modified(long_ago).unwrap();
+        assert_eq!(old(&shelf).unwrap(), ["coh_1".to_owned()].into());
         CohortFile::remove(&shelf, "coh_1").unwrap();
         assert_eq!(fs::read_dir(shelf.folder().join(COHORTS)).unwrap().count(), 0);
     }

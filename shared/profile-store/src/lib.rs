@@ -38,7 +38,7 @@ mod shelf;
 mod sizes;
 mod snapshot;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -259,6 +259,17 @@ impl Store {
 
     pub fn remove_cohort(&self, app: &str, id: &str) -> Result<()> {
         CohortFile::remove(&self.shelf(app), id)
+    }
+
+    /// The cohorts whose files were written an hour ago or earlier.
+    pub fn old_cohorts(&self, app: &str) -> Result<BTreeSet<String>> {
+        cohort::old(&self.shelf(app))
+    }
+
+    /// Removes the files of a cohort that was never shown, whole ones and those that a writer has left aside.
+    pub fn sweep_cohort(&self, app: &str, id: &str) -> Result<()> {
+        CohortFile::remove_aside(&self.shelf(app), id)?;
+        self.remove_cohort(app, id)
     }
 
     /// None when the app has no such cohort.

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use muster_catalogue::AppCatalogue;
 
-use crate::bucket::{Bucket, Versioned};
+use crate::bucket::{self, Bucket, Versioned};
 use crate::document::{self, Document};
 use crate::error::{AtPath, Result, StoreError};
 use crate::manifest::Manifest;
@@ -209,7 +209,7 @@ impl Shelf {
     /// may be a stray; in a bucket those that are old enough.
     pub fn data_files(&self) -> Result<Vec<DataFile>> {
         if let Some(bucket) = &self.bucket {
-            return bucket.files(&self.name);
+            return bucket.files(&self.name, "");
         }
         let file = |name: String| {
             let path = self.folder.join(&name);
@@ -221,6 +221,29 @@ impl Shelf {
             }
         };
         self.local_files()?.into_iter().filter_map(file).collect()
+    }
+
+    /// The names of the files in a folder of the app's, written longer ago than a bucket's strays are let be.
+    pub fn old_files(&self, folder: &str) -> Result<Vec<String>> {
+        if let Some(bucket) = &self.bucket {
+            let files = bucket.files(&self.name, folder)?;
+            return Ok(files.into_iter().filter(|file| file.may_go).map(|file| file.name).collect());
+        }
+        let path = self.folder.join(folder);
+        let entries = match fs::read_dir(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.at(&path)?,
+        };
+        let mut old = Vec::new();
+        for entry in entries {
+            let entry = entry.at(&path)?;
+            // Who looks may see it go.
+            let Ok(written) = entry.metadata().and_then(|meta| meta.modified()) else { continue };
+            if SystemTime::now().duration_since(written).is_ok_and(|age| age > bucket::STRAY_AFTER) {
+                old.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        Ok(old)
     }
 
     fn local_files(&self) -> Result<Vec<String>> {

@@ -18,6 +18,7 @@ use super::body::Body;
 use super::instances::Instance;
 use super::{Forward, Role};
 use crate::class::Class;
+use crate::class::is_question;
 use crate::clock;
 use crate::instruments;
 use crate::middleware::app_of;
@@ -103,9 +104,7 @@ pub async fn relay(
 }
 
 fn may_try_again(req: &HttpRequest, body: &Body, instance: &Instance, role: &Role, failed: Failed) -> bool {
-    // An estimate is a question, whatever its method.
-    let asks =
-        matches!(*req.method(), Method::GET | Method::HEAD) || req.path().ends_with("/segments/estimate");
+    let asks = matches!(*req.method(), Method::GET | Method::HEAD) || is_question(req.path());
     instance.leave_out(clock::now_ms());
     match failed {
         Failed::NotSent(error) => {

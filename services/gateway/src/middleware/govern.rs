@@ -23,7 +23,7 @@ use ulid::Ulid;
 use super::answer::{Answer, answer};
 use super::body;
 use super::repeat::Repeatable;
-use crate::class::Class;
+use crate::class::{Class, is_question};
 use crate::clock;
 use crate::gateway::{Gate, Process};
 use crate::instruments;
@@ -201,7 +201,7 @@ impl Call {
 
     /// Whether it changes nothing: an estimate is a question, whatever its method.
     fn is_question(&self) -> bool {
-        self.reads() || self.path.ends_with("/segments/estimate")
+        self.reads() || is_question(&self.path)
     }
 }
 

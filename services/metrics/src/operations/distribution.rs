@@ -108,11 +108,13 @@ pub fn measure(asked: &Asked<'_>, rows: &[CellRow]) -> Result<Vec<Measured>, Err
         let told = |tag| shown(floor, sizes, counts(tag));
         let ids = || app.cells.keys().copied();
         let carrying = crowd_users.and_then(|users| floor.shown(crowd.head.carrying as u64, users));
-        let carrying =
-            carrying.filter(|_| sum_shown(floor, ids().map(|tag| (crowd.users(tag), told(tag).0.is_some()))));
+        let carrying = carrying.filter(|_| {
+            sum_shown(floor, ids().map(|tag| (crowd.users(tag), app.users(tag), told(tag).0.is_some())))
+        });
         let app_carrying = app_users.and_then(|users| floor.shown(app.head.carrying as u64, users));
-        let app_carrying = app_carrying
-            .filter(|_| sum_shown(floor, ids().map(|tag| (app.users(tag), told(tag).1.is_some()))));
+        let app_carrying = app_carrying.filter(|_| {
+            sum_shown(floor, ids().map(|tag| (app.users(tag), app.size(), told(tag).1.is_some())))
+        });
         let tags = ids().map(|tag| {
             let Counts { in_crowd, in_app } = counts(tag);
             let tagged = Tagged { in_crowd, crowd: crowd.size(), in_app, app: app.size() };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use muster_catalogue::Floor;
-use muster_catalogue::hidden::{Counts, Sizes, shown, sum_shown};
+use muster_catalogue::hidden::{Counts, Sizes, shown};
 use muster_days::Ds;
 use muster_evaluator::{Behaviour, ByValue, Control, Did, EventCounts, UsersAndPv};
 use muster_profile_store::Snapshot;
@@ -38,7 +38,7 @@ pub fn behaviour(
     segments: &Segments,
     of: &OverDays,
     events: &[String],
-    began: Instant,
+    (control, began): (&Control<'_>, Instant),
 ) -> Result<CohortBehaviour, Error> {
     super::on_newest_data(|| {
         let snapshot = snapshot(segments, &of.cohort.app_id)?;
@@ -48,7 +48,7 @@ pub fn behaviour(
         };
         names.iter().try_for_each(|name| known_event(&snapshot, name))?;
         let counts = Behaviour::new(&of.crowds(), &names, &of.days, snapshot.clone())?;
-        let counts = counts.counts(&Control::NONE)?;
+        let counts = counts.counts(control)?;
         let view = View::new(&snapshot, counts.crowds[0], counts.crowds[1]);
         let told = names.iter().zip(&counts.events);
         Ok(CohortBehaviour {
@@ -70,7 +70,7 @@ pub fn behaviour_by_value(
     of: &OverDays,
     (event, dimension): (&str, &str),
     top: usize,
-    began: Instant,
+    (control, began): (&Control<'_>, Instant),
 ) -> Result<CohortValues, Error> {
     super::on_newest_data(|| {
         let snapshot = snapshot(segments, &of.cohort.app_id)?;
@@ -81,7 +81,7 @@ pub fn behaviour_by_value(
             return Err(Error::Unknown { what: "dimension", given: dimension.to_owned(), nearest });
         }
         let counts = ByValue::new(&of.crowds(), (event, dimension), &of.days, snapshot.clone())?;
-        let counts = counts.counts(top, &Control::NONE)?;
+        let counts = counts.counts(top, control)?;
         let size = of.cohort.size.unwrap_or_default();
         let view = View::new(&snapshot, size, snapshot.directory().users());
         let values = counts.values.iter().filter_map(|value| view.value(&value.value, &value.crowds));
@@ -142,12 +142,15 @@ impl View {
         let days = || crowd.days.iter().zip(&app.days);
         let told = |(crowd, app): (&Did, &Did)| self.shown(crowd.users, app.users);
         let mut range = self.beside(counts, &crowd.range, &app.range);
-        // pv and sums of the range, less those of its days, are those of the days that are hidden.
-        if !sum_shown(self.floor, days().map(|day| (day.0.users, told(day).0.is_some()))) {
-            range = Beside { pv: None, sums: None, ..range };
+        let few = |users: u64| (1..self.floor.users()).contains(&users);
+        // What the range comes to, less what its days do, is that of the days that are hidden; users of these may
+        // be the same on all. And who is there in the range, but not on a day, is there on the others alone.
+        let beyond = |range: &Did, day: &Did| few(range.users.saturating_sub(day.users));
+        if days().any(|day| told(day).0.is_none()) || crowd.days.iter().any(|day| beyond(&crowd.range, day)) {
+            range = Beside { users: None, pv: None, sums: None, index: None, ..range };
         }
-        if !sum_shown(self.floor, days().map(|day| (day.1.users, told(day).1.is_some()))) {
-            range = Beside { app_pv: None, app_sums: None, ..range };
+        if days().any(|day| told(day).1.is_none()) || app.days.iter().any(|day| beyond(&app.range, day)) {
+            range = Beside { app_users: None, app_pv: None, app_sums: None, index: None, ..range };
         }
         let days = counts.days.iter().zip(days());
         let days =

@@ -30,21 +30,21 @@ pub fn difference(
     segments: &Segments,
     (before, after): (&Cohort, &Cohort),
     scope: &Scope,
-    began: Instant,
+    (control, began): (&Control<'_>, Instant),
 ) -> Result<CohortDifference, Error> {
-    super::on_newest_data(|| difference_once(segments, (before, after), scope, began))
+    super::on_newest_data(|| difference_once(segments, (before, after), scope, (control, began)))
 }
 
 fn difference_once(
     segments: &Segments,
     (before, after): (&Cohort, &Cohort),
     scope: &Scope,
-    began: Instant,
+    (control, began): (&Control<'_>, Instant),
 ) -> Result<CohortDifference, Error> {
     let snapshot = snapshot(segments, &after.app_id)?;
     let floor = snapshot.catalogue().settings.floor();
     let ids = [before.id.clone(), after.id.clone()];
-    let regions = overlap(&snapshot, &ids, &Control::NONE)?;
+    let regions = overlap(&snapshot, &ids, control)?;
     let (left, entered, stayed) = (regions[1], regions[2], regions[3]);
     if [left, entered, stayed].iter().any(|users| (1..floor.users()).contains(users)) {
         return Err(Error::BelowFloor(floor));
@@ -58,7 +58,7 @@ fn difference_once(
         without(after, before),
         without(before, after),
     ];
-    let counts = Matrix::new(&crowds, &[], parts, snapshot.clone())?.counts(&Control::NONE)?;
+    let counts = Matrix::new(&crowds, &[], parts, snapshot.clone())?.counts(control)?;
     let view = View { snapshot: &snapshot, floor, sizes: [left + stayed, entered + stayed, entered, left] };
     let mut found = counts.labels.iter();
     let (mut labels, mut tags) = (Vec::new(), Vec::new());
@@ -113,22 +113,32 @@ impl View<'_> {
     }
 
     fn tag(&self, label: &Asked, tag: i64, users: [u64; 4]) -> ChangedTag {
+        let [before, _, entered, left] = users;
+        let [all_before, _, all_entered, all_left] = self.sizes;
+        let told = |users: u64, of: u64| self.floor.shown(users, of).is_some();
+        // Any two of the counts tell a third: those who carry the tag entered, left or stayed.
+        let stayed = told(before - left, all_before - all_left);
+        let moved = told(entered, all_entered) && told(left, all_left) && stayed;
+        // Where nobody entered, or nobody left, the difference of the two cohorts is who left, or entered.
+        let both = moved || (all_entered > 0 && all_left > 0);
         let told = |crowd: usize| self.floor.shown(users[crowd], self.sizes[crowd]);
-        let share = |crowd: usize| Some(told(crowd)? as f64 / self.sizes[crowd].max(1) as f64);
-        // Each of the two tells the other, with what both cohorts have of the tag.
-        let moved = told(2).zip(told(3));
+        let (told_before, told_after) = (told(0).filter(|_| both), told(1));
+        let share = |users: Option<u64>, of: usize| Some(users? as f64 / self.sizes[of].max(1) as f64);
+        let shares = (share(told_before, 0), share(told_after, 1));
+        // Of both cohorts, and of those who stayed: whoever has these three has the others.
+        let moved = moved && told_before.is_some() && told_after.is_some();
         ChangedTag {
             label_id: label.id,
             label: label.name.clone(),
             id: tag,
             name: tag_name(self.snapshot, label.id, tag),
-            before: told(0),
-            after: told(1),
-            share_before: share(0),
-            share_after: share(1),
-            change: share(1).zip(share(0)).map(|(after, before)| after - before),
-            entered: moved.map(|(entered, _)| entered),
-            left: moved.map(|(_, left)| left),
+            before: told_before,
+            after: told_after,
+            share_before: shares.0,
+            share_after: shares.1,
+            change: shares.1.zip(shares.0).map(|(after, before)| after - before),
+            entered: moved.then_some(entered),
+            left: moved.then_some(left),
         }
     }
 }

@@ -118,18 +118,35 @@ pub async fn delete_list(
     if !store::delete_list(&segments.db, app, id, now).await? {
         return Ok(false);
     }
-    let named = store::cohorts_in_rules(&segments.db, app).await?;
-    for cohort in store::cohorts(&segments.db, app, Some(id), None, u32::MAX).await? {
-        if !named.contains(&cohort.id) {
-            remove(segments, app, &cohort.id).await?;
-        }
+    // What can't be removed now is when the service sweeps up.
+    if let Err(error) = forget_deleted(segments, app).await {
+        tracing::warn!(app, %error, "cohorts of a deleted list are removed later");
     }
     Ok(true)
 }
 
-async fn remove(segments: &Segments, app: &str, cohort: &str) -> Result<(), Error> {
-    if store::remove_cohort(&segments.db, app, cohort).await? {
-        segments.profiles.remove_cohort(app, cohort)?;
+/// Removes the cohorts of lists that are deleted, unless a rule names them.
+pub async fn forget_deleted(segments: &Segments, app: &str) -> Result<(), Error> {
+    let cohorts = store::cohorts_of_deleted_lists(&segments.db, app).await?;
+    remove_unnamed(segments, app, cohorts).await
+}
+
+/// Removes the cohorts of a list that are too old to be kept now that `version` is there, unless a rule names them.
+async fn forget(segments: &Segments, filling: &Filling, version: u32) -> Result<(), Error> {
+    let Some(newest) = version.checked_sub(KEPT) else { return Ok(()) };
+    let old = store::cohorts_up_to(&segments.db, &filling.app, (&filling.list, newest)).await?;
+    remove_unnamed(segments, &filling.app, old).await
+}
+
+async fn remove_unnamed(segments: &Segments, app: &str, cohorts: Vec<String>) -> Result<(), Error> {
+    if cohorts.is_empty() {
+        return Ok(());
+    }
+    let named = store::cohorts_in_rules(&segments.db, app).await?;
+    for cohort in cohorts.into_iter().filter(|cohort| !named.contains(cohort)) {
+        if store::remove_cohort(&segments.db, app, &cohort).await? {
+            super::remove_file(segments, app, cohort).await?;
+        }
     }
     Ok(())
 }
@@ -139,6 +156,11 @@ pub fn read_upload(segments: &Segments, filling: &Filling, body: impl Read) -> R
     let snapshot = snapshot(segments, &filling.app)?;
     let upload = upload::read(&snapshot, filling.format, body)?;
     let refused = upload.rejected as f64 > filling.reject_limit * upload.rows as f64;
+    let known = upload.users.iter().any(|users| !users.is_empty());
+    if filling.mode == Mode::Replace && upload.rows > 0 && !refused && !known {
+        let detail = format!("Of {} rows none names a user of the app. Is this the right file?", upload.rows);
+        return Err(Error::Upload { code: "no_known_users", detail });
+    }
     if refused || upload.rows == 0 {
         let detail = match upload.rows {
             0 => "The body holds no ids.".to_owned(),
@@ -174,17 +196,14 @@ pub async fn fill(
         let (worker, filling_, upload_) = (segments.clone(), filling.clone(), upload.clone());
         let made = tokio::task::spawn_blocking(move || next(&worker, &filling_, before, &upload_, now)).await;
         let (version, cohort) = made.map_err(|error| Error::Inside(error.to_string()))??;
-        match store::put_version(&segments.db, &version, &cohort).await {
-            Ok(true) => {
-                forget(segments, filling, version.version).await?;
-                return shown_version(segments, version).await;
+        // Where it can't be told whether the version is there, its file stays: it is swept up when it is not.
+        if store::put_version(&segments.db, &version, &cohort).await? {
+            if let Err(error) = forget(segments, filling, version.version).await {
+                tracing::warn!(list = filling.list, %error, "old versions are removed with the next upload");
             }
-            Ok(false) => segments.profiles.remove_cohort(&filling.app, &cohort.id)?,
-            Err(error) => {
-                segments.profiles.remove_cohort(&filling.app, &cohort.id)?;
-                return Err(error);
-            }
+            return shown_version(segments, version).await;
         }
+        super::remove_file(segments, &filling.app, cohort.id).await?;
     }
     Err(Error::Inside(format!("list {} was filled by others again and again", filling.list)))
 }
@@ -197,6 +216,8 @@ fn next(
     upload: &Upload,
     now: DateTime<Utc>,
 ) -> Result<(ListVersionRow, NewCohort), Error> {
+    // It has to know every user that an upload before this one has put on the list.
+    segments.profiles.refresh(&filling.app)?;
     let snapshot = snapshot(segments, &filling.app)?;
     let (app, id) = (&filling.app, format!("coh_{}", Ulid::generate()));
     let version = before.as_ref().map_or(1, |before| before.version + 1);
@@ -261,25 +282,12 @@ fn cohort(
         ds: ds.number(),
         size: size as i64,
         universe_size: snapshot.directory().users() as i64,
-        hash: hash::of_members(snapshot.directory(), users),
+        hash: hash::of_members(snapshot.directory(), users)?,
         rule: rule.to_json(),
         freshness: serde_json::to_string(&[freshness])?,
         inputs: super::prepare::inputs(&plan, snapshot.manifest()),
         created_at: version.created_at,
     })
-}
-
-/// Removes the cohort that is too old to be kept now that `version` is there, unless a rule names it.
-async fn forget(segments: &Segments, filling: &Filling, version: u32) -> Result<(), Error> {
-    let Some(old) = version.checked_sub(KEPT).filter(|old| *old > 0) else { return Ok(()) };
-    let app = &filling.app;
-    let Some(old) = store::list_version(&segments.db, app, (&filling.list, old)).await? else {
-        return Ok(());
-    };
-    if !store::segments_naming(&segments.db, app, ("cohort", &old.cohort_id)).await?.is_empty() {
-        return Ok(());
-    }
-    remove(segments, app, &old.cohort_id).await
 }
 
 /// The row as the API shows it.
@@ -321,7 +329,11 @@ pub async fn shown_version(segments: &Segments, row: ListVersionRow) -> Result<L
         rows_read: row.rows_read as u64,
         rows_rejected: row.rows_rejected as u64,
         rows_repeated: row.rows_repeated as u64,
-        unknown_users: row.unknown_users as u64,
+        // With the other counts it is what tells how many are on the list.
+        unknown_users: shown
+            .as_ref()
+            .is_none_or(|cohort| cohort.size.is_some())
+            .then_some(row.unknown_users as u64),
         created_by: row.created_by,
         created_at: store::time(row.created_at)?,
     })

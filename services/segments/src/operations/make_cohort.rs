@@ -45,7 +45,7 @@ pub fn make_cohort(
     let mut rule = order.asked.rule.clone();
     rule.as_of = Some(prepared.as_of());
     let id = order.job.replacen("job_", "coh_", 1);
-    let hash = hash::of_members(prepared.bound.snapshot().directory(), &members);
+    let hash = hash::of_members(prepared.bound.snapshot().directory(), &members)?;
     tracing::info_span!("write cohort")
         .in_scope(|| segments.profiles.write_cohort(&order.app, &id, prepared.as_of(), &members))?;
     instruments::cohort_made(began.elapsed(), size);

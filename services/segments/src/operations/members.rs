@@ -9,9 +9,9 @@ use roaring::RoaringBitmap;
 
 use super::served::snapshot;
 use crate::Segments;
-use crate::answers::Cohort;
 use crate::error::Error;
 use crate::member_answers::{AskedCohort, Memberships, UserMemberships};
+use crate::store::Brief;
 
 /// Cohort files that stay open, of all apps together.
 const OPEN: usize = 1_000;
@@ -26,6 +26,11 @@ impl Default for OpenCohorts {
 }
 
 impl OpenCohorts {
+    /// For a cohort that is gone.
+    pub fn forget(&self, app: &str, id: &str) {
+        self.0.remove(&(app.to_owned(), id.to_owned()));
+    }
+
     /// The members of a cohort whose row is there.
     fn open(&self, segments: &Segments, app: &str, id: &str) -> Result<Arc<CohortFile>, Error> {
         let key = (app.to_owned(), id.to_owned());
@@ -61,27 +66,28 @@ pub fn members(segments: &Segments, app: &str, id: &str) -> Result<Vec<RoaringBi
 pub fn memberships(
     segments: &Segments,
     app: &str,
-    cohorts: Vec<(String, Cohort)>,
+    cohorts: Vec<(String, Brief)>,
     users: Vec<String>,
     began: Instant,
 ) -> Result<Memberships, Error> {
     let snapshot = snapshot(segments, app)?;
     let place = |user: &String| snapshot.directory().find(user.as_bytes());
     let places: Vec<Option<Place>> = users.iter().map(place).collect();
-    // By bucket, so that each bitmap is looked at once.
     let mut order: Vec<(Place, usize)> =
         places.iter().enumerate().filter_map(|(user, place)| Some(((*place)?, user))).collect();
     order.sort_by_key(|(place, _)| (place.bucket, place.ordinal));
     let mut within: Vec<Vec<String>> = vec![Vec::new(); users.len()];
+    // Of one block, so that its container is looked for once.
+    let blocks: Vec<&[(Place, usize)]> =
+        order.chunk_by(|(a, _), (b, _)| (a.bucket, a.ordinal >> 16) == (b.bucket, b.ordinal >> 16)).collect();
     for (asked, cohort) in &cohorts {
         let file = segments.open.open(segments, app, &cohort.id)?;
-        for of_bucket in order.chunk_by(|(a, _), (b, _)| a.bucket == b.bucket) {
-            let Some(members) = file.members(of_bucket[0].0.bucket)? else { continue };
-            for (place, user) in of_bucket {
-                if members.contains(place.ordinal) {
-                    within[*user].push(asked.clone());
-                }
-            }
+        for users in &blocks {
+            let first = users[0].0;
+            let Some(members) = file.members(first.bucket)? else { continue };
+            let Some(members) = members.container((first.ordinal >> 16) as u16) else { continue };
+            let here = users.iter().filter(|(place, _)| members.contains(place.ordinal as u16));
+            here.for_each(|(_, user)| within[*user].push(asked.clone()));
         }
     }
     let user = |((user_id, place), cohorts): ((String, &Option<Place>), Vec<String>)| UserMemberships {

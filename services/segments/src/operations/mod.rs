@@ -16,6 +16,7 @@ mod profile;
 pub mod routine;
 mod served;
 mod spread;
+mod sweep;
 mod upload;
 mod verify;
 
@@ -27,7 +28,8 @@ pub use export::{Format, export};
 pub use floor::floor;
 pub use keep::{SegmentChange, change, create, get, shown};
 pub use lists::{
-    Filling, Mode, create_list, delete_list, fill, list, read_upload, rename_list, shown_list, shown_version,
+    Filling, Mode, create_list, delete_list, fill, forget_deleted, list, read_upload, rename_list,
+    shown_list, shown_version,
 };
 pub use make_cohort::{CohortOrder, make_cohort};
 pub use members::{OpenCohorts, memberships};
@@ -36,13 +38,23 @@ pub use prepare::{Asked, parse};
 pub use profile::{Order, Scope, profile};
 pub use served::require_served;
 pub use spread::{NumberOf, spread};
+pub use sweep::sweep;
 pub use upload::{Upload, UploadFormat};
 pub use verify::verify;
 
 use std::time::Instant;
 
+use crate::Segments;
 use crate::error::Error;
 use members::members;
+
+/// Removes the files of a cohort whose row is gone.
+pub async fn remove_file(segments: &Segments, app: &str, cohort: String) -> Result<(), Error> {
+    segments.open.forget(app, &cohort);
+    let (profiles, app) = (segments.profiles.clone(), app.to_owned());
+    let removed = tokio::task::spawn_blocking(move || profiles.remove_cohort(&app, &cohort)).await;
+    Ok(removed.map_err(|error| Error::Inside(error.to_string()))??)
+}
 
 /// Milliseconds since `began`, to the microsecond.
 fn millis(began: Instant) -> f64 {

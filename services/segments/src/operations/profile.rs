@@ -95,9 +95,9 @@ pub fn profile(
     cohort: &Cohort,
     scope: &Scope,
     order: Order,
-    began: Instant,
+    (control, began): (&Control<'_>, Instant),
 ) -> Result<CohortProfile, Error> {
-    super::on_newest_data(|| profile_once(segments, cohort, scope, order, began))
+    super::on_newest_data(|| profile_once(segments, cohort, scope, order, (control, began)))
 }
 
 fn profile_once(
@@ -105,14 +105,14 @@ fn profile_once(
     cohort: &Cohort,
     scope: &Scope,
     order: Order,
-    began: Instant,
+    (control, began): (&Control<'_>, Instant),
 ) -> Result<CohortProfile, Error> {
     let snapshot = snapshot(segments, &cohort.app_id)?;
     let ds = scope.ds.unwrap_or(cohort.ds);
     let asked = scope.parts(&snapshot, ds)?;
     let parts: Vec<Arc<LabelPart>> = asked.iter().filter_map(|label| label.part.clone()).collect();
     let crowds = [members_of(&cohort.id, ds), Universe::All];
-    let counts = Matrix::new(&crowds, &[], parts, snapshot.clone())?.counts(&Control::NONE)?;
+    let counts = Matrix::new(&crowds, &[], parts, snapshot.clone())?.counts(control)?;
     let floor = snapshot.catalogue().settings.floor();
     let sizes = (counts.crowds[0], counts.crowds[1]);
     let view = View { snapshot: &snapshot, floor, users: sizes.0, app: sizes.1 };
@@ -166,17 +166,19 @@ impl View<'_> {
     fn label(&self, label: &Asked, counts: Option<&LabelCounts>) -> ProfiledLabel {
         let (floor, sizes) = (self.floor, self.sizes());
         let told = |(_, counts): (usize, Counts)| (counts, shown(floor, sizes, counts));
-        let carrying = counts.and_then(|counts| {
-            let carrying = floor.shown(counts.carrying[0], self.users)?;
-            let tags = self.carried(counts).map(told);
-            sum_shown(floor, tags.map(|(counts, told)| (counts.in_crowd, told.0.is_some())))
-                .then_some(carrying)
-        });
-        let app_carrying = counts.and_then(|counts| {
-            let carrying = floor.shown(counts.carrying[1], sizes.app?)?;
-            let tags = self.carried(counts).map(told);
-            sum_shown(floor, tags.map(|(counts, told)| (counts.in_app, told.1.is_some()))).then_some(carrying)
-        });
+        let carry = |counts: &LabelCounts| {
+            let all = Counts { in_crowd: counts.carrying[0], in_app: counts.carrying[1] };
+            let (of_crowd, of_app) = shown(floor, sizes, all);
+            let tags = || self.carried(counts).map(told);
+            let in_crowd = tags().map(|(counts, told)| (counts.in_crowd, counts.in_app, told.0.is_some()));
+            let in_app = tags().map(|(counts, told)| (counts.in_app, self.app, told.1.is_some()));
+            let (of_crowd, of_app) = (
+                of_crowd.filter(|_| sum_shown(floor, in_crowd)),
+                of_app.filter(|_| sum_shown(floor, in_app)),
+            );
+            (of_crowd, of_app)
+        };
+        let (carrying, app_carrying) = counts.map(carry).unwrap_or_default();
         let label_ds = label.part.as_ref().map(|part| part.meta().ds);
         ProfiledLabel { id: label.id, name: label.name.clone(), label_ds, carrying, app_carrying }
     }

@@ -31,13 +31,13 @@ pub fn spread(
     segments: &Segments,
     cohort: &Cohort,
     (of, shares): (&NumberOf, &[f64]),
-    began: Instant,
+    (control, began): (&Control<'_>, Instant),
 ) -> Result<CohortSpread, Error> {
     super::on_newest_data(|| {
         let snapshot = snapshot(segments, &cohort.app_id)?;
         let (of, said) = found(&snapshot, of)?;
         let count = |universe: &Universe| -> Result<Spread, Error> {
-            Ok(Quantiles::new(universe, &of, snapshot.clone())?.spread(shares, &Control::NONE)?)
+            Ok(Quantiles::new(universe, &of, snapshot.clone())?.spread(shares, control)?)
         };
         let (members, everybody) = (count(&members_of(&cohort.id, cohort.ds))?, count(&Universe::All)?);
         let floor = snapshot.catalogue().settings.floor();
@@ -74,9 +74,10 @@ fn found<'n>(
                 given: tag.clone(),
                 nearest: nearest(tag, tags.values()),
             })?;
-            let day = asked.part.map_or(*ds, |part| part.meta().ds);
+            let day = asked.part.map(|part| part.meta().ds);
             let said = json!({ "label": asked.name, "tag": tag, "ds": day });
-            Ok((QuantilesOf::Weight { label: asked.id, tag, ds: day }, said))
+            // Nobody carries anything of a label that has no day yet.
+            Ok((QuantilesOf::Weight { label: asked.id, tag, ds: day.unwrap_or(*ds) }, said))
         }
         NumberOf::Total { event, measure, days } => {
             known_event(snapshot, event)?;

@@ -10,14 +10,15 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::export::write_csv;
 use crate::error::Error;
 
 /// Longest id of a user, in bytes; that of imports.
 const ID_BYTES: usize = 128;
-/// Longest line of NDJSON.
+/// Longest line.
 const LINE_BYTES: u64 = 1 << 20;
 /// The report on ids that the app does not know, and on rows that are refused.
-const REPORT_BYTES: usize = 256 << 20;
+const REPORT_BYTES: usize = 64 << 20;
 /// The column of a CSV file that holds ids.
 const COLUMN: &[u8] = b"user_id";
 
@@ -100,7 +101,7 @@ impl Reading<'_> {
             report.extend_from_slice(b"line,user_id,reason\n");
         }
         report.extend_from_slice(format!("{line},").as_bytes());
-        super::export::write_csv(id.as_bytes(), report);
+        write_csv(id.as_bytes(), report);
         report.extend_from_slice(format!(",{reason}\n").as_bytes());
         if report.len() > REPORT_BYTES {
             let detail =
@@ -121,26 +122,63 @@ fn fault(id: &str) -> Option<&'static str> {
     }
 }
 
+/// Line by line: no id holds the end of a line, and so a quote that is left open spoils one row and no other.
 fn csv(body: impl Read, reading: &mut Reading<'_>) -> Result<(), Error> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(body);
-    let headers = reader.byte_headers().map_err(unreadable)?;
-    let Some(column) = headers.iter().position(|header| header.trim_ascii() == COLUMN) else {
-        let detail = "A CSV file begins with a header that has the column `user_id`.".to_owned();
-        return Err(Error::Upload { code: "no_user_id", detail });
-    };
-    let mut record = ByteRecord::new();
-    while reader.read_byte_record(&mut record).map_err(unreadable)? {
-        let line = record.position().map_or(0, csv::Position::line);
-        let id = record.get(column).unwrap_or_default();
-        reading.row(line, std::str::from_utf8(id).map_err(|_| "not UTF-8"))?;
+    let mut column = None;
+    lines(body, |number, line| {
+        let Some(column) = column else {
+            let header = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+            let fields = fields(header).unwrap_or_default();
+            column = fields.iter().position(|field| field.trim_ascii() == COLUMN);
+            let detail = "A CSV file begins with a header that has the column `user_id`.";
+            return match column {
+                Some(_) => Ok(()),
+                None => Err(Error::Upload { code: "no_user_id", detail: detail.to_owned() }),
+            };
+        };
+        let Some(fields) = fields(line) else {
+            return reading.row(number, Err("a quote is opened and never closed"));
+        };
+        let id = fields.get(column).unwrap_or_default();
+        reading.row(number, std::str::from_utf8(id).map_err(|_| "not UTF-8"))
+    })?;
+    match column {
+        Some(_) => Ok(()),
+        None => Err(Error::Upload { code: "no_users", detail: "The body holds no ids.".to_owned() }),
     }
-    Ok(())
 }
 
-fn unreadable(error: csv::Error) -> Error {
-    match error.into_kind() {
-        csv::ErrorKind::Io(error) => broken_off(&error),
-        kind => Error::Upload { code: "not_csv", detail: format!("This is no CSV: {kind:?}.") },
+/// None where a quote is left open.
+fn fields(line: &[u8]) -> Option<ByteRecord> {
+    if !line.contains(&b'"') {
+        return Some(line.split(|byte| *byte == b',').collect());
+    }
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(line);
+    let mut record = ByteRecord::new();
+    let closed = line.iter().filter(|byte| **byte == b'"').count().is_multiple_of(2);
+    (closed && reader.read_byte_record(&mut record).ok()?).then_some(record)
+}
+
+/// Gives `take` each line that is not empty, with its number and without its end.
+fn lines(body: impl Read, mut take: impl FnMut(u64, &[u8]) -> Result<(), Error>) -> Result<(), Error> {
+    let mut body = BufReader::with_capacity(1 << 16, body);
+    let (mut bytes, mut number) = (Vec::new(), 0);
+    loop {
+        bytes.clear();
+        let read = body.by_ref().take(LINE_BYTES).read_until(b'\n', &mut bytes);
+        if read.map_err(|error| broken_off(&error))? == 0 {
+            return Ok(());
+        }
+        number += 1;
+        if bytes.len() as u64 == LINE_BYTES {
+            let detail = format!("Line {number} is longer than {LINE_BYTES} bytes.");
+            return Err(Error::Upload { code: "line_too_long", detail });
+        }
+        let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if !line.is_empty() {
+            take(number, line)?;
+        }
     }
 }
 
@@ -155,29 +193,16 @@ struct Line<'a> {
 }
 
 fn ndjson(body: impl Read, reading: &mut Reading<'_>) -> Result<(), Error> {
-    let mut body = BufReader::with_capacity(1 << 16, body);
-    let (mut bytes, mut number) = (Vec::new(), 0);
-    loop {
-        bytes.clear();
-        let read = body.by_ref().take(LINE_BYTES).read_until(b'\n', &mut bytes);
-        if read.map_err(|error| broken_off(&error))? == 0 {
+    lines(body, |number, line| {
+        if line.trim_ascii().is_empty() {
             return Ok(());
-        }
-        number += 1;
-        if bytes.len() as u64 == LINE_BYTES {
-            let detail = format!("Line {number} is longer than {LINE_BYTES} bytes.");
-            return Err(Error::Upload { code: "line_too_long", detail });
-        }
-        let line = bytes.trim_ascii();
-        if line.is_empty() {
-            continue;
         }
         let parsed: Result<Line<'_>, _> = serde_json::from_slice(line);
         match parsed.map(|line| id_of(line.user_id)) {
-            Ok(id) => reading.row(number, id.as_deref().map_err(|fault| *fault))?,
-            Err(_) => reading.row(number, Err("no object with a `user_id`"))?,
+            Ok(id) => reading.row(number, id.as_deref().map_err(|fault| *fault)),
+            Err(_) => reading.row(number, Err("no object with a `user_id`")),
         }
-    }
+    })
 }
 
 /// Text, or the digits of a whole number as they were sent.

@@ -31,7 +31,7 @@ pub fn verify(
     };
     if let Some(prepared) = prepared {
         let members = prepared.bound.members(control)?;
-        let now = hash::of_members(prepared.bound.snapshot().directory(), &members);
+        let now = hash::of_members(prepared.bound.snapshot().directory(), &members)?;
         found.same = now == found.hash && found.hash == found.hash_of_file;
         found.data = if prepared.inputs() == cohort.inputs { "same" } else { "newer" };
         found.hash_now = Some(now);
@@ -42,5 +42,5 @@ pub fn verify(
 fn hash_of_file(segments: &Segments, cohort: &Cohort) -> Result<String, Error> {
     let members = super::members(segments, &cohort.app_id, &cohort.id)?;
     let snapshot = snapshot(segments, &cohort.app_id)?;
-    Ok(hash::of_members(snapshot.directory(), &members))
+    hash::of_members(snapshot.directory(), &members)
 }

@@ -5,12 +5,14 @@ use std::time::Instant;
 
 use actix_web::web::{Data, Json, Path, Query};
 use muster_days::Ds;
+use muster_evaluator::Control;
 use muster_http::{Caller, Problem, ProblemBody, Role};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::cohorts::find_open;
-use super::profile::{COST, day, top};
+use super::evaluation::{evaluate, turn};
+use super::profile::{COST, day, names, top};
 use crate::Segments;
 use crate::answers::Cohort;
 use crate::behaviour_answers::{CohortBehaviour, CohortSpread, CohortValues};
@@ -49,6 +51,13 @@ fn days(cohort: &Cohort, (from, to): (Option<String>, Option<String>)) -> Result
     Err(Error::Parameter { parameter: "from", code: "invalid_days", detail })
 }
 
+/// In the line before the evaluator: about one pass for each day and event; of all events some.
+fn cost(of: &OverDays, events: usize) -> u64 {
+    let days = of.days.end().days_since(*of.days.start()) as u64 + 1;
+    let events = if events == 0 { 10 } else { events as u64 };
+    days * events
+}
+
 /// Show what the members of a cohort did: users, pv and measures by event and day, beside the whole app.
 #[utoipa::path(
     get,
@@ -74,17 +83,12 @@ pub async fn behaviour(
     let (app, id) = path.into_inner();
     caller.require(&app, Role::Read)?;
     let BehaviourParams { events, from, to } = params.into_inner();
-    let events = events.unwrap_or_default();
-    let events = events.split(',').map(str::trim).filter(|event| !event.is_empty());
-    let events: Vec<String> = events.map(str::to_owned).collect();
+    let events = names(events);
     let cohort = find_open(&segments, &app, &id).await?;
     let of = OverDays { days: days(&cohort, (from, to))?, cohort };
-    let turn = segments.turns.take(&app, COST).await.map_err(Error::from)?;
-    let work = move || {
-        let _turn = turn;
-        operations::behaviour(&segments, &of, &events, began)
-    };
-    Ok(Json(tokio::task::spawn_blocking(work).await.map_err(Problem::internal)??))
+    let turn = turn(&segments, &app, cost(&of, events.len())).await?;
+    let work = move |control: &Control<'_>| operations::behaviour(&segments, &of, &events, (control, began));
+    Ok(Json(evaluate(turn, work).await?))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -129,12 +133,11 @@ pub async fn values(
     let some = top(some, VALUES)?;
     let cohort = find_open(&segments, &app, &id).await?;
     let of = OverDays { days: days(&cohort, (from, to))?, cohort };
-    let turn = segments.turns.take(&app, COST).await.map_err(Error::from)?;
-    let work = move || {
-        let _turn = turn;
-        operations::behaviour_by_value(&segments, &of, (&event, &dimension), some, began)
+    let turn = turn(&segments, &app, cost(&of, 1)).await?;
+    let work = move |control: &Control<'_>| {
+        operations::behaviour_by_value(&segments, &of, (&event, &dimension), some, (control, began))
     };
-    Ok(Json(tokio::task::spawn_blocking(work).await.map_err(Problem::internal)??))
+    Ok(Json(evaluate(turn, work).await?))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -190,12 +193,10 @@ pub async fn spread(
     let shares = shares(params.quantiles.as_deref())?;
     let cohort = find_open(&segments, &app, &id).await?;
     let of = params.number(&cohort)?;
-    let turn = segments.turns.take(&app, COST).await.map_err(Error::from)?;
-    let work = move || {
-        let _turn = turn;
-        operations::spread(&segments, &cohort, (&of, &shares), began)
-    };
-    Ok(Json(tokio::task::spawn_blocking(work).await.map_err(Problem::internal)??))
+    let turn = turn(&segments, &app, COST).await?;
+    let work =
+        move |control: &Control<'_>| operations::spread(&segments, &cohort, (&of, &shares), (control, began));
+    Ok(Json(evaluate(turn, work).await?))
 }
 
 impl SpreadParams {

@@ -9,7 +9,7 @@ use utoipa::IntoParams;
 use crate::Segments;
 use crate::answers::Cohort;
 use crate::error::Error;
-use crate::operations::floor;
+use crate::operations::{self, floor};
 use crate::store;
 
 #[derive(Deserialize, IntoParams)]
@@ -116,6 +116,6 @@ pub async fn delete(
         return Err(Error::NotFound("such cohort").into());
     }
     // The row was what made it visible; the file follows.
-    segments.profiles.remove_cohort(&app, &id).map_err(Error::from)?;
+    operations::remove_file(&segments, &app, id).await?;
     Ok(HttpResponse::NoContent().finish())
 }

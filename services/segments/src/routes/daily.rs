@@ -3,11 +3,11 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use actix_web::web::{Data, Json, Path, Query};
-use muster_evaluator::Control;
 use muster_http::{Caller, Page, PageQuery, Problem, ProblemBody, Role};
 use muster_jobs::Priority;
 
 use super::cohorts::find_open;
+use super::evaluation::{evaluate, turn};
 use crate::Segments;
 use crate::answers::{SegmentDay, Verified};
 use crate::daily::ask;
@@ -94,12 +94,7 @@ pub async fn verify(
     caller.require(&app, Role::Read)?;
     let cohort = find_open(&segments, &app, &id).await?;
     let rule = operations::parse(&segments, cohort.rule.to_string().as_bytes(), "")?;
-    let turn = segments.turns.take(&app, muster_rules::cost(&rule)).await.map_err(Error::from)?;
+    let turn = turn(&segments, &app, muster_rules::cost(&rule)).await?;
     let asked = Asked::of(&segments, &app, rule).await?;
-    let worker = segments.clone();
-    let verified = tokio::task::spawn_blocking(move || {
-        let _turn = turn;
-        operations::verify(&worker, &cohort, &asked, &Control::NONE)
-    });
-    Ok(Json(verified.await.map_err(Problem::internal)??))
+    Ok(Json(evaluate(turn, move |control| operations::verify(&segments, &cohort, &asked, control)).await?))
 }

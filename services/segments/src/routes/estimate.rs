@@ -1,18 +1,16 @@
 //! `POST /v1/apps/{app}/segments/estimate`.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_web::web::{Bytes, Data, Json, Path, Query};
+use muster_evaluator::Control;
 use muster_http::{Caller, Kind, Problem, Role};
 use serde::Deserialize;
-use tracing::Span;
 use utoipa::IntoParams;
 
+use super::evaluation::{evaluate, turn};
 use crate::Segments;
 use crate::answers::Estimate;
-use crate::error::Error;
 use crate::operations::{self, Asked, Contract};
 
 /// No answer takes longer; a larger budget is a mistake.
@@ -82,29 +80,13 @@ pub async fn estimate(
     body: Bytes,
 ) -> Result<Json<Estimate>, Problem> {
     caller.require(&app, Role::Read)?;
-    // Nobody waits for the answer any more once this future is dropped: then the evaluation ends.
-    let waiting = Waiting(Arc::new(AtomicBool::new(true)));
-    let watched = waiting.0.clone();
     let began = Instant::now();
     let contract = query.contract()?;
     let rule = operations::parse(&segments, &body, "")?;
-    let turn = segments.turns.take(&app, muster_rules::cost(&rule)).await.map_err(Error::from)?;
+    let turn = turn(&segments, &app, muster_rules::cost(&rule)).await?;
     let asked = Asked::of(&segments, &app, rule).await?;
-    let span = Span::current();
-    let estimate = move || {
-        let _turn = turn;
-        let stopped = || !watched.load(Ordering::Relaxed);
-        span.in_scope(|| operations::estimate(&segments, &app, &asked, contract, began, &stopped))
+    let work = move |control: &Control<'_>| {
+        operations::estimate(&segments, &app, &asked, contract, began, control.stopped)
     };
-    let answer = tokio::task::spawn_blocking(estimate).await.map_err(Problem::internal)?;
-    drop(waiting);
-    Ok(Json(answer?))
-}
-
-struct Waiting(Arc<AtomicBool>);
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
-    }
+    Ok(Json(evaluate(turn, work).await?))
 }

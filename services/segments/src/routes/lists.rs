@@ -197,7 +197,7 @@ pub struct UploadQuery {
         (status = 409, description = "`app_disabled`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "Neither CSV nor NDJSON", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, description = "`no_user_id`, `no_users`, `reject_limit_exceeded`, `not_csv`, `line_too_long`, `too_many_unknown`: the list is as it was", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "`no_user_id`, `no_users`, `no_known_users`, `reject_limit_exceeded`, `line_too_long`, `too_many_unknown`: the list is as it was", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub async fn upload(
@@ -221,7 +221,9 @@ pub async fn upload(
     let list = operations::list(&segments, &app, &id).await?.id;
     let filling = Filling { app, list, mode, format, reject_limit, by: caller.id.clone() };
     let upload = receive(&segments, &filling, gzip, body).await?;
-    Ok(Json(operations::fill(&segments, &filling, upload, Utc::now()).await?))
+    // On a task of its own: a client that goes now leaves no half of it.
+    let fill = async move { operations::fill(&segments, &filling, upload, Utc::now()).await };
+    Ok(Json(tokio::spawn(fill).await.map_err(Problem::internal)??))
 }
 
 fn bad_parameter(name: &str, detail: &str) -> Problem {

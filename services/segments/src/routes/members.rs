@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use actix_web::web::{Data, Json, Path};
+use muster_evaluator::SnapshotCatalogue;
 use muster_http::{Caller, Problem, ProblemBody, Role};
+use muster_rules::Catalogue;
 
+use super::evaluation::{evaluate, turn};
 use crate::Segments;
-use crate::answers::Cohort;
 use crate::error::Error;
 use crate::member_answers::{Memberships, MembershipsBody, UserId};
-use crate::operations::{self, floor};
-use crate::store;
+use crate::operations;
+use crate::store::{self, Brief};
 
 const MOST_USERS: usize = 1_000;
 const MOST_COHORTS: usize = 100;
@@ -45,9 +47,9 @@ pub async fn memberships(
     let MembershipsBody { users, cohorts } = body.into_inner();
     bounded(users.len(), &cohorts)?;
     let users = users.into_iter().map(UserId::into_text).collect();
+    let turn = turn(&segments, &app, cohorts.len() as u64).await?;
     let cohorts = find_all(&segments, &app, cohorts).await?;
-    let look = move || operations::memberships(&segments, &app, cohorts, users, began);
-    Ok(Json(tokio::task::spawn_blocking(look).await.map_err(Problem::internal)??))
+    Ok(Json(evaluate(turn, move |_| operations::memberships(&segments, &app, cohorts, users, began)).await?))
 }
 
 fn bounded(users: usize, cohorts: &[String]) -> Result<(), Error> {
@@ -75,29 +77,33 @@ pub(super) async fn find_all(
     segments: &Segments,
     app: &str,
     asked: Vec<String>,
-) -> Result<Vec<(String, Cohort)>, Error> {
+) -> Result<Vec<(String, Brief)>, Error> {
+    let (profiles, name) = (segments.profiles.clone(), app.to_owned());
+    let looked = tokio::task::spawn_blocking(move || -> Result<_, Error> {
+        let newest =
+            profiles.snapshot(&name)?.and_then(|snapshot| SnapshotCatalogue::new(&snapshot).newest());
+        Ok((newest, profiles.catalogue(&name)?.settings.floor()))
+    });
+    let (day, floor) = looked.await.map_err(|error| Error::Inside(error.to_string()))??;
     let of_kind = |prefix: &str| -> BTreeSet<&str> {
         asked.iter().map(String::as_str).filter(|id| id.starts_with(prefix)).collect()
     };
     let made = store::made(&segments.db, app, (of_kind("seg_"), of_kind("lst_"))).await?;
-    let newest: BTreeMap<&String, &String> = made
+    // As a rule that says nothing of its day takes them: a run may have looked from a day without data yet.
+    let of_segments = made
         .segments
         .iter()
-        .chain(&made.lists)
-        .filter_map(|(id, cohorts)| Some((id, &cohorts.last()?.1)))
-        .collect();
+        .filter_map(|(id, cohorts)| Some((id, &cohorts.iter().rfind(|(ds, _)| Some(*ds) <= day)?.1)));
+    let of_lists = made.lists.iter().filter_map(|(id, cohorts)| Some((id, &cohorts.last()?.1)));
+    let newest: BTreeMap<&String, &String> = of_segments.chain(of_lists).collect();
     let ids: BTreeSet<&str> =
         asked.iter().map(|id| newest.get(id).map_or(id.as_str(), |id| id.as_str())).collect();
-    let found = store::cohorts_of(&segments.db, app, &ids).await?;
-    let floor = floor(segments, app).await?;
-    let mut cohorts = Vec::with_capacity(asked.len());
-    for asked in &asked {
+    let found = store::briefs(&segments.db, app, &ids).await?;
+    let find = |asked: &String| {
         let id = newest.get(asked).copied().unwrap_or(asked);
         let cohort = found.get(id).ok_or_else(|| Error::NoCohort(asked.clone()))?;
-        if cohort.clone().under(floor).size.is_none() {
-            return Err(Error::BelowFloor(floor));
-        }
-        cohorts.push((asked.clone(), cohort.clone()));
-    }
-    Ok(cohorts)
+        let shown = floor.shown(cohort.users, cohort.universe).is_some();
+        shown.then(|| (asked.clone(), cohort.clone())).ok_or(Error::BelowFloor(floor))
+    };
+    asked.iter().map(find).collect()
 }

@@ -4,6 +4,7 @@ mod behaviour;
 mod cohorts;
 mod daily;
 mod estimate;
+mod evaluation;
 mod lists;
 mod members;
 mod profile;

@@ -5,11 +5,13 @@ use std::time::Instant;
 
 use actix_web::web::{Data, Json, Path, Query};
 use muster_days::Ds;
+use muster_evaluator::Control;
 use muster_http::{Caller, Problem, ProblemBody, Role};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::cohorts::find_open;
+use super::evaluation::{evaluate, turn};
 use super::members::find_all;
 use crate::Segments;
 use crate::error::Error;
@@ -72,12 +74,10 @@ pub async fn profile(
     let ProfileParams { labels, ds, sort, top } = params.into_inner();
     let (scope, order) = (scope(labels, ds, top)?, order(sort.as_deref())?);
     let cohort = find_open(&segments, &app, &id).await?;
-    let turn = segments.turns.take(&app, COST).await.map_err(Error::from)?;
-    let work = move || {
-        let _turn = turn;
-        operations::profile(&segments, &cohort, &scope, order, began)
-    };
-    Ok(Json(tokio::task::spawn_blocking(work).await.map_err(Problem::internal)??))
+    let turn = turn(&segments, &app, COST).await?;
+    let work =
+        move |control: &Control<'_>| operations::profile(&segments, &cohort, &scope, order, (control, began));
+    Ok(Json(evaluate(turn, work).await?))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -126,12 +126,11 @@ pub async fn difference(
     let scope = scope(labels, ds, top)?;
     let after = find_open(&segments, &app, &id).await?;
     let before = find_open(&segments, &app, &from).await?;
-    let turn = segments.turns.take(&app, COST).await.map_err(Error::from)?;
-    let work = move || {
-        let _turn = turn;
-        operations::difference(&segments, (&before, &after), &scope, began)
+    let turn = turn(&segments, &app, COST).await?;
+    let work = move |control: &Control<'_>| {
+        operations::difference(&segments, (&before, &after), &scope, (control, began))
     };
-    Ok(Json(tokio::task::spawn_blocking(work).await.map_err(Problem::internal)??))
+    Ok(Json(evaluate(turn, work).await?))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -166,7 +165,7 @@ pub async fn overlap(
 ) -> Result<Json<Overlap>, Problem> {
     let began = Instant::now();
     caller.require(&app, Role::Read)?;
-    let asked = names(&params.cohorts)?;
+    let asked = two_to_six(&params.cohorts)?;
     let cohorts = find_all(&segments, &app, asked).await?;
     let cohorts: Vec<_> = cohorts.into_iter().map(|(_, cohort)| cohort).collect();
     // A segment may be named beside its newest cohort.
@@ -174,15 +173,12 @@ pub async fn overlap(
     if different.len() < cohorts.len() {
         return Err(bad_cohorts().into());
     }
-    let turn = segments.turns.take(&app, COST).await.map_err(Error::from)?;
-    let work = move || {
-        let _turn = turn;
-        operations::overlap(&segments, &app, &cohorts, began)
-    };
-    Ok(Json(tokio::task::spawn_blocking(work).await.map_err(Problem::internal)??))
+    let turn = turn(&segments, &app, COST).await?;
+    let work = move |control: &Control<'_>| operations::overlap(&segments, &app, &cohorts, (control, began));
+    Ok(Json(evaluate(turn, work).await?))
 }
 
-fn names(text: &str) -> Result<Vec<String>, Error> {
+fn two_to_six(text: &str) -> Result<Vec<String>, Error> {
     let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
     let twice = names.iter().enumerate().any(|(at, name)| names[..at].contains(name));
     let ok = (2..=MOST_COHORTS).contains(&names.len()) && !twice && names.iter().all(|name| !name.is_empty());
@@ -195,9 +191,13 @@ fn bad_cohorts() -> Error {
 }
 
 fn scope(labels: Option<String>, ds: Option<String>, top: Option<String>) -> Result<Scope, Error> {
-    let labels = labels.unwrap_or_default();
-    let labels = labels.split(',').map(str::trim).filter(|label| !label.is_empty());
-    Ok(Scope { labels: labels.map(str::to_owned).collect(), ds: day("ds", ds)?, top: self::top(top, TAGS)? })
+    Ok(Scope { labels: names(labels), ds: day("ds", ds)?, top: self::top(top, TAGS)? })
+}
+
+/// What stands between commas.
+pub(super) fn names(text: Option<String>) -> Vec<String> {
+    let text = text.unwrap_or_default();
+    text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 /// At most so many of what is asked for.

@@ -134,21 +134,47 @@ async fn one(db: &Db, filter: &'static str, app: &str, id: &str) -> Result<Optio
     row.map(Cohort::try_from).transpose()
 }
 
+/// What is to be known of a cohort before its file is opened.
+#[derive(Debug, Clone)]
+pub struct Brief {
+    pub id: String,
+    pub ds: Ds,
+    pub users: u64,
+    /// Users of the universe it was made in.
+    pub universe: u64,
+}
+
 /// Those of the cohorts that are there, by id.
-pub async fn cohorts_of(db: &Db, app: &str, ids: &BTreeSet<&str>) -> Result<BTreeMap<String, Cohort>, Error> {
+pub async fn briefs(db: &Db, app: &str, ids: &BTreeSet<&str>) -> Result<BTreeMap<String, Brief>, Error> {
     if ids.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let rows: Vec<CohortRow> = on!(db, pool => {
-        let mut query = QueryBuilder::new(SELECT);
-        query.push("WHERE c.app_id = ").push_bind(app).push(" AND c.id IN (");
+    let rows: Vec<(String, u32, i64, i64)> = on!(db, pool => {
+        let mut query = QueryBuilder::new("SELECT id, ds, size, universe_size FROM cohort WHERE app_id = ");
+        query.push_bind(app).push(" AND id IN (");
         let mut list = query.separated(", ");
         ids.iter().for_each(|id| _ = list.push_bind(*id));
         query.push(")");
         query.build_query_as().fetch_all(pool).await?
     });
-    let cohorts = rows.into_iter().map(Cohort::try_from);
-    cohorts.map(|cohort| cohort.map(|cohort| (cohort.id.clone(), cohort))).collect()
+    let brief = |(id, ds, users, universe): (String, u32, i64, i64)| {
+        let ds = Ds::from_number(ds.into()).map_err(|error| Error::Inside(error.to_string()))?;
+        Ok((id.clone(), Brief { id, ds, users: users as u64, universe: universe as u64 }))
+    };
+    rows.into_iter().map(brief).collect()
+}
+
+/// The ids of those of the cohorts that are there.
+pub async fn shown_of(db: &Db, app: &str, ids: &BTreeSet<&str>) -> Result<BTreeSet<String>, Error> {
+    let found: Vec<String> = on!(db, pool => {
+        let mut query = QueryBuilder::new("SELECT id FROM cohort WHERE app_id = ");
+        query.push_bind(app).push(" AND id IN (");
+        let mut list = query.separated(", ");
+        ids.iter().for_each(|id| _ = list.push_bind(*id));
+        query.push(")");
+        query.build_query_scalar().fetch_all(pool).await?
+    });
+    Ok(found.into_iter().collect())
 }
 
 /// Newest first, those before `cursor`, of one segment or of all; one more than `limit` when there are more.

@@ -1,11 +1,14 @@
 //! `user_list` and `user_list_version`.
 
 use chrono::{DateTime, Utc};
-use muster_sql::{Db, is_unique_violation, on};
+use muster_sql::{Db, is_conflict, is_unique_violation, on};
 use sqlx::FromRow;
 
 use super::cohorts::{NewCohort, insert_in};
 use crate::error::Error;
+
+/// How often a transaction that lost against another one is begun anew.
+const TRIES: usize = 20;
 
 #[derive(Debug, FromRow)]
 pub struct ListRow {
@@ -130,14 +133,38 @@ pub async fn list_versions(
         .await?))
 }
 
+/// The cohorts of lists that are deleted.
+pub async fn cohorts_of_deleted_lists(db: &Db, app: &str) -> Result<Vec<String>, Error> {
+    let query = "SELECT c.id FROM user_list l JOIN cohort c ON c.segment_id = l.id \
+         WHERE l.app_id = ? AND l.deleted_at IS NOT NULL";
+    Ok(on!(db, pool => sqlx::query_scalar(query).bind(app).fetch_all(pool).await?))
+}
+
+/// The cohorts of a list up to a version.
+pub async fn cohorts_up_to(db: &Db, app: &str, (list, version): (&str, u32)) -> Result<Vec<String>, Error> {
+    let query = "SELECT id FROM cohort WHERE app_id = ? AND segment_id = ? AND segment_version <= ?";
+    Ok(on!(db, pool => sqlx::query_scalar(query).bind(app).bind(list).bind(version).fetch_all(pool).await?))
+}
+
 /// Shows a version and its cohort. False, and nothing is shown, when another upload has made this version
 /// meanwhile; an error when the list is there no more.
 pub async fn put_version(db: &Db, new: &ListVersionRow, cohort: &NewCohort) -> Result<bool, Error> {
+    for _ in 0..TRIES {
+        match try_put(db, new, cohort).await {
+            Err(Error::Sql(error)) if is_unique_violation(&error) => return Ok(false),
+            Err(Error::Sql(error)) if is_conflict(&error) => {}
+            result => return result.map(|()| true),
+        }
+    }
+    Err(Error::Inside(format!("list {} was written by others again and again", new.list_id)))
+}
+
+async fn try_put(db: &Db, new: &ListVersionRow, cohort: &NewCohort) -> Result<(), Error> {
     let mut transaction = db.begin().await?;
     let insert = "INSERT INTO user_list_version (list_id, version, app_id, upload, cohort_id, rows_read, \
          rows_rejected, rows_repeated, unknown_users, entered, gone, created_by, created_at) \
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-    let inserted = on!(tx &mut transaction, connection => sqlx::query(insert)
+    on!(tx &mut transaction, connection => sqlx::query(insert)
         .bind(&new.list_id)
         .bind(new.version)
         .bind(&new.app_id)
@@ -153,11 +180,7 @@ pub async fn put_version(db: &Db, new: &ListVersionRow, cohort: &NewCohort) -> R
         .bind(new.created_at)
         .execute(connection)
         .await
-        .map(drop));
-    match inserted {
-        Err(error) if is_unique_violation(&error) => return Ok(false),
-        inserted => inserted?,
-    }
+        .map(drop)?);
     insert_in(&mut transaction, cohort).await?;
     let touch = "UPDATE user_list SET updated_at = ? WHERE app_id = ? AND id = ? AND deleted_at IS NULL";
     let touched = on!(tx &mut transaction, connection => sqlx::query(touch)
@@ -167,10 +190,8 @@ pub async fn put_version(db: &Db, new: &ListVersionRow, cohort: &NewCohort) -> R
         .execute(connection)
         .await?
         .rows_affected());
-    // MySQL counts rows that changed: the same millisecond twice changes none.
-    if touched == 0 && list(db, &new.app_id, &new.list_id).await?.is_none() {
+    if touched == 0 {
         return Err(Error::NotFound("such list"));
     }
-    transaction.commit().await?;
-    Ok(true)
+    Ok(transaction.commit().await?)
 }

@@ -7,15 +7,16 @@ mod made;
 mod segments;
 
 pub use cohorts::{
-    NewCohort, cohort, cohort_of_job, cohorts, cohorts_of, insert_cohort, last_cohort, remove_cohort,
+    Brief, NewCohort, briefs, cohort, cohort_of_job, cohorts, insert_cohort, last_cohort, remove_cohort,
+    shown_of,
 };
 pub use days::{
     DailyRow, DayRow, Outcome, cohorts_before, daily_apps, daily_cohorts_before, daily_segments, days_from,
     days_of, put_days,
 };
 pub use lists::{
-    ListRow, ListVersionRow, create_list, delete_list, list, list_version, list_versions, lists,
-    newest_version, put_version, rename_list,
+    ListRow, ListVersionRow, cohorts_of_deleted_lists, cohorts_up_to, create_list, delete_list, list,
+    list_version, list_versions, lists, newest_version, put_version, rename_list,
 };
 pub use made::made;
 pub use segments::{

@@ -52,9 +52,12 @@ impl Resolved<'_> {
     /// Without one the rule has no answer: nobody would be a wrong one.
     pub fn date(self, pointer: &str, dating: &mut Dating) -> Test {
         let catalogue = dating.catalogue;
-        let counts = |ds: Ds| self.kind == Part::List || ds <= dating.as_of;
         let there = |id: &str| catalogue.cohort(id).is_some();
-        let found = self.cohorts.iter().rev().find(|(ds, id)| counts(*ds) && there(id));
+        let found = match self.kind {
+            // An older version would be another list.
+            Part::List => self.cohorts.last().filter(|(_, id)| there(id)),
+            _ => self.cohorts.iter().rev().find(|(ds, id)| *ds <= dating.as_of && there(id)),
+        };
         match found {
             None => self.refuse(pointer, dating),
             Some((ds, _)) => self.warn(*ds, pointer, dating),

@@ -24,7 +24,7 @@ pub async fn expire(segments: &Segments, app: &str, newest: Option<Ds>) -> Resul
             continue;
         }
         if store::remove_cohort(&segments.db, app, &id).await? {
-            segments.profiles.remove_cohort(app, &id)?;
+            crate::operations::remove_file(segments, app, id).await?;
             dropped += 1;
         }
     }

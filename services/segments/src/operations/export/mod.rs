@@ -1,0 +1,111 @@
+//! Streams a cohort's user ids, with what they carry of some labels: no cap, flat memory.
+
+mod carried;
+mod chunks;
+mod format;
+mod parquet;
+
+pub use format::{Format, write_csv};
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use muster_days::Ds;
+use muster_profile_store::{CohortFile, Place, Snapshot, StoreError};
+use tokio::sync::mpsc::Sender;
+
+use super::profile::Scope;
+use super::served::snapshot;
+use crate::Segments;
+use crate::answers::Cohort;
+use crate::error::Error;
+use crate::instruments;
+use carried::{Carried, Column};
+use chunks::Chunks;
+use format::Sink;
+
+/// A cohort opened for export.
+pub struct Export {
+    file: CohortFile,
+    snapshot: Arc<Snapshot>,
+    format: Format,
+    columns: Vec<Column>,
+}
+
+/// Opens everything first, so that what can't be exported is an error and no torn stream. `labels` are by id or
+/// name, each with its newest day at or before `ds`.
+pub fn export(
+    segments: &Segments,
+    cohort: &Cohort,
+    format: Format,
+    (labels, ds): (Vec<String>, Option<Ds>),
+) -> Result<Export, Error> {
+    super::on_newest_data(|| {
+        let snapshot = snapshot(segments, &cohort.app_id)?;
+        let file = super::members::file(segments, &cohort.app_id, &cohort.id)?;
+        let columns = match labels.is_empty() {
+            true => Vec::new(),
+            false => {
+                let scope = Scope { labels: labels.clone(), ds, top: 0 };
+                let asked = scope.parts(&snapshot, ds.unwrap_or(cohort.ds))?;
+                asked.into_iter().map(|label| Column::new(&snapshot, label)).collect()
+            }
+        };
+        Ok(Export { file, snapshot, format, columns })
+    })
+}
+
+impl Export {
+    /// Which day of each label is in it; None: none.
+    pub fn label_days(&self) -> impl Iterator<Item = (i64, Option<Ds>)> {
+        self.columns.iter().map(|column| (column.id, column.ds()))
+    }
+
+    /// Sends the ids in chunks, bucket by bucket, until all are sent or nobody listens any more. Blocks.
+    pub fn run(self, to: &Sender<io::Result<Bytes>>) {
+        match self.send(to) {
+            Ok(users) => instruments::exported(users),
+            // Nobody listens.
+            Err(_) if to.is_closed() => {}
+            Err(error) => {
+                tracing::error!(%error, "an export broke off");
+                // The connection is cut, so that the client does not take a part for the whole.
+                let _ = to.blocking_send(Err(io::Error::other("the export broke off")));
+            }
+        }
+    }
+
+    fn send(&self, to: &Sender<io::Result<Bytes>>) -> Result<u64, Error> {
+        let names: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
+        let mut sink = Sink::begin(self.format, &names, Chunks::new(to.clone()))?;
+        let mut users = 0;
+        for bucket in 0..self.file.meta().buckets {
+            let Some(members) = self.file.members(bucket)? else { continue };
+            let mut ids = self.snapshot.directory().ids(bucket);
+            let mut carried = Carried::open(&self.columns, bucket)?;
+            for (key, container) in members.containers() {
+                carried.block(key, &container);
+                let mut failed = Ok(());
+                container.for_each(|position| {
+                    if failed.is_err() {
+                        return;
+                    }
+                    let place = Place { bucket, ordinal: u32::from(key) << 16 | u32::from(position) };
+                    failed = match ids.user(place.ordinal) {
+                        Some(user) => sink.row(user, carried.of(position)),
+                        None => Err(missing(place)),
+                    };
+                    users += 1;
+                });
+                failed?;
+            }
+        }
+        sink.end()?;
+        Ok(users)
+    }
+}
+
+fn missing(place: Place) -> Error {
+    Error::Store(StoreError::Full(format!("bucket {} has no user {}", place.bucket, place.ordinal)))
+}
