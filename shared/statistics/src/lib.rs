@@ -1,8 +1,20 @@
-//! What exact counts say beyond themselves: how far a crowd differs from its app, how sure that is, and which of
-//! many differences chance explains. Pure.
+//! What exact counts say beyond themselves: how far a crowd differs from its app and a treated group from its
+//! control, how sure that is, and which of many differences chance explains. Pure.
 
+mod compare;
 mod discovery;
+mod distributions;
+mod interval;
+mod moments;
+mod shares;
 mod tagged;
 
+#[cfg(test)]
+mod chance;
+
+pub use compare::{Difference, Lift, difference_of_means, lift};
 pub use discovery::{q_values, two_sided};
-pub use tagged::{Interval, Tagged};
+pub use interval::Interval;
+pub use moments::{Moments, Paired, Summary};
+pub use shares::{Share, interval_of_shares};
+pub use tagged::Tagged;

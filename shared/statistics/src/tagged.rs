@@ -1,7 +1,6 @@
 //! How much more often a crowd carries a tag than the whole app does, and how sure that is.
 
-use serde::Serialize;
-use utoipa::ToSchema;
+use crate::Interval;
 
 /// Of the standard normal distribution, for 95 % on both sides.
 const Z95: f64 = 1.959_963_984_540_054;
@@ -13,14 +12,6 @@ pub struct Tagged {
     pub crowd: u64,
     pub in_app: u64,
     pub app: u64,
-}
-
-/// The counts are exact; the interval is of the index that a population of which the app's users are a
-/// random sample would have.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
-pub struct Interval {
-    pub low: f64,
-    pub high: f64,
 }
 
 impl Tagged {
