@@ -6,6 +6,7 @@ mod discovery;
 mod distributions;
 mod interval;
 mod moments;
+mod sample_ratio;
 mod shares;
 mod tagged;
 
@@ -16,5 +17,6 @@ pub use compare::{Difference, Lift, difference_of_means, lift};
 pub use discovery::{q_values, two_sided};
 pub use interval::Interval;
 pub use moments::{Moments, Paired, Summary};
+pub use sample_ratio::{ChiSquared, independence, sample_ratio};
 pub use shares::{Share, interval_of_shares};
 pub use tagged::Tagged;
