@@ -2,6 +2,7 @@
 //! control, how sure that is, and which of many differences chance explains. Pure.
 
 mod compare;
+mod cuped;
 mod discovery;
 mod distributions;
 mod interval;
@@ -14,6 +15,7 @@ mod tagged;
 mod chance;
 
 pub use compare::{Difference, Lift, difference_of_means, lift};
+pub use cuped::{Adjusted, cuped};
 pub use discovery::{q_values, two_sided};
 pub use interval::Interval;
 pub use moments::{Moments, Paired, Summary};
