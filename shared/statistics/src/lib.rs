@@ -1,6 +1,7 @@
 //! What exact counts say beyond themselves: how far a crowd differs from its app and a treated group from its
 //! control, how sure that is, and which of many differences chance explains. Pure.
 
+mod always_valid;
 mod compare;
 mod cuped;
 mod discovery;
@@ -14,6 +15,7 @@ mod tagged;
 #[cfg(test)]
 mod chance;
 
+pub use always_valid::{AlwaysValid, Mixture, always_valid};
 pub use compare::{Difference, Lift, difference_of_means, lift};
 pub use cuped::{Adjusted, cuped};
 pub use discovery::{q_values, two_sided};
