@@ -46,7 +46,7 @@ pub fn difference_of_means(treatment: Summary, control: Summary, level: f64) -> 
 }
 
 /// The interval is that of the delta method, normal: with r = mean of the treated (m) over that of control (M)
-/// and s, S their standard errors, σ² = (s² + r² S²) / M² (Deng, Knoblich and Lu, *KDD* 2018, § 3). It is for
+/// and s, S their standard errors, σ² = (s² + r² S²) / M² (Deng, Knoblich and Lu, *KDD* 2018). It is for
 /// control means many standard errors, ten say, above 0; None where control's mean is not above 0.
 pub fn lift(treatment: Summary, control: Summary, level: f64) -> Option<Lift> {
     if control.mean <= 0.0 {

@@ -4,7 +4,8 @@
 use crate::{Paired, Summary};
 
 /// Both groups with what their `x` explains taken away; compare them as any others. The mean of all users' `x`,
-/// which stays in both means, is the same in both: it cancels in their difference, and all but does in a small lift.
+/// which stays in both means, is the same in both: it cancels in their difference, and all but does in a small
+/// lift.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Adjusted {
     pub treatment: Summary,

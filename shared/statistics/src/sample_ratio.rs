@@ -78,8 +78,8 @@ mod tests {
     /// The numbers are of scipy 1.17.1, stats.chisquare(users, shares · Σ users).
     #[test]
     fn groups_against_their_shares() {
-        // Kohavi, Tang and Xu, Trustworthy Online Controlled Experiments (2020), chapter 3: a ratio of 0.993
-        // at 50/50, p = 1.8e-6.
+        // Kohavi, Tang and Xu, Trustworthy Online Controlled Experiments (2020): a ratio of 0.993 at 50/50,
+        // p = 1.8e-6.
         check(sample_ratio(&[821_588, 815_482], &[1.0, 1.0]), (22.77436884189436, 1, 1.8217928726191858e-06));
         // Mendel's peas, 9 : 3 : 3 : 1.
         check(
