@@ -1,4 +1,5 @@
-//! A night: the cohorts of many daily segments made in one routine run, and the same ones made by a job each.
+//! A night: the cohorts of many daily segments made in one routine run, and the same ones made by a job each; and
+//! what is asked of them in the morning.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,6 +17,8 @@ use serde_json::{Value, json};
 /// Requests that are under way at the same time.
 const SIDE_BY_SIDE: usize = 8;
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// Times that a question of the morning is asked.
+const ROUNDS: usize = 500;
 
 #[derive(Debug, Parser)]
 struct Args {
@@ -69,14 +72,14 @@ async fn main() -> anyhow::Result<()> {
     let begin = format!("| {} | {} | {members} | {together:.2} s |", args.users, segments.len());
     if args.alone {
         println!("{begin} | |\n\n{done}");
-        return Ok(());
+        return night.morning(&first, &cohorts).await;
     }
     let (apart, hashes) = night.one_by_one(&segments).await?;
     for (segment, hash) in &hashes {
         ensure!(cohorts[segment]["hash"] == *hash, "{segment} has other members when it is made alone");
     }
     println!("{begin} {apart:.2} s | {:.1} |", apart / together);
-    Ok(())
+    night.morning(&first, &cohorts).await
 }
 
 impl Night<'_> {
@@ -132,6 +135,59 @@ impl Night<'_> {
             hashes.push((segment, self.ended(&job).await?["result"]["hash"].clone()));
         }
         Ok((began.elapsed().as_secs_f64(), hashes))
+    }
+
+    /// `everybody` is a segment that holds all users.
+    async fn morning(&self, everybody: &str, cohorts: &BTreeMap<String, Value>) -> anyhow::Result<()> {
+        let everybody = self.made(everybody).await?.context("it was made")?;
+        let ids: Vec<&str> = cohorts.values().filter_map(|cohort| cohort["id"].as_str()).take(100).collect();
+        let users = self.some_users(&everybody, 1_000).await?;
+        let memberships = json!({"users": users, "cohorts": ids});
+        let profile = format!("{}/cohorts/{}/profile", self.app, ids.first().context("there are cohorts")?);
+        let overlap = format!("{}/cohorts/overlap?cohorts={}", self.app, ids[..ids.len().min(6)].join(","));
+        println!("\n| asked | median | p99 | median in the server | p99 in the server |");
+        println!("| :--- | ---: | ---: | ---: | ---: |");
+        let path = format!("{}/cohorts/membership", self.app);
+        let asked = format!("{} users × {} cohorts", users.len(), ids.len());
+        self.times(&asked, Method::POST, &path, Some(&memberships)).await?;
+        self.times("profile of a cohort, all labels", Method::GET, &profile, None).await?;
+        self.times("overlap of six cohorts", Method::GET, &overlap, None).await?;
+        let one = format!("{}/cohorts/{}/users/{}", self.app, ids[0], users[0]);
+        self.times("one user in one cohort, and why", Method::GET, &one, None).await
+    }
+
+    /// So many of a cohort's users, from all over it.
+    async fn some_users(&self, cohort: &str, some: usize) -> anyhow::Result<Vec<String>> {
+        let path = format!("{}/cohorts/{cohort}/users?format=csv", self.app);
+        let ids = self.target.request(Method::GET, &path).send().await?.error_for_status()?.text().await?;
+        let ids: Vec<&str> = ids.lines().skip(1).collect();
+        let step = (ids.len() / some).max(1);
+        Ok(ids.iter().step_by(step).take(some).map(|id| (*id).to_owned()).collect())
+    }
+
+    /// Prints a line: how long the answer takes, asked again and again.
+    async fn times(
+        &self,
+        asked: &str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<()> {
+        let (mut all, mut within) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            let began = Instant::now();
+            let answer = self.send(method.clone(), path, body).await?;
+            all.push(began.elapsed().as_secs_f64() * 1e3);
+            within.extend(answer["took_ms"].as_f64());
+        }
+        let of = |times: &mut Vec<f64>, share: f64| {
+            times.sort_by(f64::total_cmp);
+            let place = ((times.len() as f64 * share).ceil() as usize).saturating_sub(1);
+            times.get(place).map_or_else(String::new, |time| format!("{time:.2} ms"))
+        };
+        let (median, p99) = (of(&mut all, 0.5), of(&mut all, 0.99));
+        println!("| {asked} | {median} | {p99} | {} | {} |", of(&mut within, 0.5), of(&mut within, 0.99));
+        Ok(())
     }
 
     async fn ended(&self, job: &Value) -> anyhow::Result<Value> {
