@@ -156,6 +156,9 @@ async fn refusals(client: &Client<'_>, list: &str, cohort: &str) {
     assert_eq!(refused("mode=replace", "text/csv", "user_id\n").await, fails(422, "no_users"));
     assert_eq!(refused("mode=replace", "text/csv", "").await, fails(422, "no_users"));
     assert_eq!(refused("mode=replace", "text/csv", "user_id\nghost\n").await, fails(422, "no_known_users"));
+    // Refused by its first line while the rest is still coming.
+    let large = "not an id\n".repeat(1 << 20);
+    assert_eq!(refused("mode=add", "text/csv", &large).await, fails(422, "no_user_id"));
     let long = format!("user_id\nu1\n{}", "a".repeat(2 << 20));
     assert_eq!(refused("mode=add", "text/csv", &long).await, fails(422, "line_too_long"));
     let bad = "{}\n{\"user_id\": \"u1\"}\n";
@@ -235,6 +238,25 @@ async fn uploads_at_once_all_count() {
     let (_, versions) = client.get(&format!("/v1/apps/shop/lists/{list}/versions?cursor=2")).await;
     assert_eq!(
         (&versions["items"][0]["users"], &versions["items"][0]["rows_read"]),
-        (&Value::Null, &json!(30))
+        (&json!(30), &json!(30))
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_beyond_the_bound_is_too_large_wherever_it_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let server = Server::start_with(&data, "[gateway.imports]\nmax_bytes = 1000000\n").await;
+    let client = server.client();
+    users(&client).await;
+    let list = create(&client).await;
+    // Without a length told in advance.
+    let pieces = (0..300).map(|_| Ok::<_, std::io::Error>("user_id\n".repeat(2_000)));
+    let body = reqwest::Body::wrap_stream(futures::stream::iter(pieces));
+    let request = client.request(Method::POST, &format!("/v1/apps/shop/lists/{list}/users?mode=add"));
+    let request = request.header("content-type", "text/csv").body(body);
+    let (status, problem) = support::json(request.send().await.unwrap()).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (413, &json!("body_too_large")), "{problem}");
+    // The role is not taken for one that is away.
+    assert_eq!(upload(&client, &list, "mode=add", "u1\n").await.0, StatusCode::OK);
 }

@@ -22,6 +22,9 @@ CREATE TABLE IF NOT EXISTS user_list_version (
     rows_rejected BIGINT       NOT NULL,
     rows_repeated BIGINT       NOT NULL,         -- ids that stood further up
     unknown_users BIGINT       NOT NULL,         -- ids that the app has no data of
+    ds            INT UNSIGNED NOT NULL,         -- YYYYMMDD: the newest data day when it was uploaded
+    users         BIGINT       NOT NULL,         -- on the list afterwards
+    app_users     BIGINT       NOT NULL,         -- in the app at that time
     entered       BIGINT       NOT NULL,         -- users that were not on the list
     gone          BIGINT       NOT NULL,         -- users that are no longer on it
     created_by    VARCHAR(128) NOT NULL,         -- id of a key, or local

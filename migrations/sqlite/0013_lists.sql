@@ -23,6 +23,9 @@ CREATE TABLE user_list_version (
     rows_rejected INTEGER NOT NULL,
     rows_repeated INTEGER NOT NULL,        -- ids that stood further up
     unknown_users INTEGER NOT NULL,        -- ids that the app has no data of
+    ds            INTEGER NOT NULL,        -- YYYYMMDD: the newest data day when it was uploaded
+    users         INTEGER NOT NULL,        -- on the list afterwards
+    app_users     INTEGER NOT NULL,        -- in the app at that time
     entered       INTEGER NOT NULL,        -- users that were not on the list
     gone          INTEGER NOT NULL,        -- users that are no longer on it
     created_by    TEXT    NOT NULL,        -- id of a key, or local

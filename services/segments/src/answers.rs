@@ -230,11 +230,10 @@ pub struct ListVersion {
     pub upload: String,
     /// The users as a cohort. That of one of the last thirty versions is kept, and any that a rule names.
     pub cohort_id: String,
-    /// The newest data day when it was uploaded. Null once the cohort is no longer kept.
-    #[schema(required, value_type = Option<u32>, example = 20261101)]
-    pub ds: Option<Ds>,
-    /// Users on the list. Null where so few may not be shown, and once the cohort is no longer kept; so are
-    /// `entered` and `left`.
+    /// The newest data day when it was uploaded.
+    #[schema(value_type = u32, example = 20261101)]
+    pub ds: Ds,
+    /// Users on the list. Null where so few may not be shown; so are `entered` and `left`.
     #[schema(required)]
     pub users: Option<u64>,
     /// Users that were not on it before.

@@ -27,12 +27,15 @@ pub enum Body {
 pub struct Shared {
     payload: Rc<RefCell<Payload>>,
     touched: Rc<Cell<bool>>,
+    /// What is wrong with what the client sends.
+    fault: Rc<RefCell<Option<Problem>>>,
 }
 
 impl Body {
     pub fn stream(payload: Payload, req: &HttpRequest) -> Body {
         let length = req.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        Body::Stream(Shared { payload: Rc::new(RefCell::new(payload)), touched: Rc::default() }, length)
+        let payload = Rc::new(RefCell::new(payload));
+        Body::Stream(Shared { payload, touched: Rc::default(), fault: Rc::default() }, length)
     }
 
     /// The gateway has bounded and read it already; this only takes it out again.
@@ -49,6 +52,14 @@ impl Body {
             }
         }
         Ok(Body::Whole(body.freeze()))
+    }
+
+    /// Why it came to nothing, where that is the client's doing and not the other process's.
+    pub fn fault(&self) -> Option<Problem> {
+        match self {
+            Body::Whole(_) => None,
+            Body::Stream(shared, _) => shared.fault.borrow_mut().take(),
+        }
     }
 
     pub fn is_untouched(&self) -> bool {
@@ -81,6 +92,19 @@ impl Stream for Shared {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.touched.set(true);
-        self.payload.borrow_mut().poll_next_unpin(cx)
+        let polled = self.payload.borrow_mut().poll_next_unpin(cx);
+        if let Poll::Ready(Some(Err(error))) = &polled {
+            *self.fault.borrow_mut() = Some(broken_off(error));
+        }
+        polled
+    }
+}
+
+fn broken_off(error: &PayloadError) -> Problem {
+    match error {
+        PayloadError::Overflow => {
+            Problem::new(Kind::TooLarge, "body_too_large", "The body is larger than it may be.")
+        }
+        error => Problem::new(Kind::BadRequest, "body_unreadable", format!("The body broke off: {error}.")),
     }
 }

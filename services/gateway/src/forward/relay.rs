@@ -93,6 +93,9 @@ pub async fn relay(
                 return Ok(response);
             }
             Err(failed) => {
+                if let Some(fault) = body.fault() {
+                    return Err(fault);
+                }
                 instruments::forward_failed(role.name);
                 if !may_try_again(&req, &body, instance, role, failed) {
                     break;

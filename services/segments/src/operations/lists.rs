@@ -1,8 +1,10 @@
 //! Lists of users by their ids: kept, filled and shown.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 use chrono::{DateTime, Utc};
+use muster_catalogue::Floor;
 use muster_days::{Ds, Tz};
 use muster_evaluator::SnapshotCatalogue;
 use muster_profile_store::Snapshot;
@@ -101,7 +103,11 @@ pub async fn rename_list(
     checked_name(name)?;
     let id = list(segments, app, id).await?.id;
     store::rename_list(&segments.db, app, (&id, name), now).await?;
-    shown_list(segments, list(segments, app, &id).await?).await
+    show_list(segments, app, &id).await
+}
+
+pub async fn show_list(segments: &Segments, app: &str, id: &str) -> Result<UserList, Error> {
+    shown_list(segments, list(segments, app, id).await?).await
 }
 
 pub async fn list(segments: &Segments, app: &str, id: &str) -> Result<ListRow, Error> {
@@ -201,7 +207,8 @@ pub async fn fill(
             if let Err(error) = forget(segments, filling, version.version).await {
                 tracing::warn!(list = filling.list, %error, "old versions are removed with the next upload");
             }
-            return shown_version(segments, version).await;
+            let shown = shown_versions(segments, &filling.app, vec![version]).await?.pop();
+            return shown.ok_or_else(|| Error::Inside("a version is not shown".to_owned()));
         }
         super::remove_file(segments, &filling.app, cohort.id).await?;
     }
@@ -246,12 +253,15 @@ fn next(
         rows_rejected: upload.rejected as i64,
         rows_repeated: upload.repeated as i64,
         unknown_users: upload.unknown as i64,
+        ds: ds.number(),
+        users: size as i64,
+        app_users: snapshot.directory().users() as i64,
         entered: (size - stayed) as i64,
         gone: (count(&members_before) - stayed) as i64,
         created_by: filling.by.clone(),
         created_at: now.timestamp_millis(),
     };
-    let cohort = cohort(&snapshot, &row, ds, (size, &users))?;
+    let cohort = cohort(&snapshot, &row, ds, &users)?;
     Ok((row, cohort))
 }
 
@@ -259,7 +269,7 @@ fn cohort(
     snapshot: &Snapshot,
     version: &ListVersionRow,
     ds: Ds,
-    (size, users): (u64, &[RoaringBitmap]),
+    users: &[RoaringBitmap],
 ) -> Result<NewCohort, Error> {
     let rule =
         Rule { universe: "all".to_owned(), as_of: Some(ds), root: Condition::List(version.list_id.clone()) };
@@ -280,8 +290,8 @@ fn cohort(
         segment_version: version.version,
         job_id: format!("{}.{}", version.list_id, version.version),
         ds: ds.number(),
-        size: size as i64,
-        universe_size: snapshot.directory().users() as i64,
+        size: version.users,
+        universe_size: version.app_users,
         hash: hash::of_members(snapshot.directory(), users)?,
         rule: rule.to_json(),
         freshness: serde_json::to_string(&[freshness])?,
@@ -290,50 +300,67 @@ fn cohort(
     })
 }
 
-/// The row as the API shows it.
-pub async fn shown_list(segments: &Segments, row: ListRow) -> Result<UserList, Error> {
-    let newest = store::newest_version(&segments.db, &row.app_id, &row.id).await?;
-    let newest = match newest {
-        Some(version) => Some(shown_version(segments, version).await?),
-        None => None,
-    };
-    Ok(UserList {
-        created_at: store::time(row.created_at)?,
-        updated_at: store::time(row.updated_at)?,
-        id: row.id,
-        app_id: row.app_id,
-        name: row.name,
-        newest,
-    })
+/// The rows as the API shows them.
+pub async fn shown_lists(segments: &Segments, app: &str, rows: Vec<ListRow>) -> Result<Vec<UserList>, Error> {
+    let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    let newest = store::newest_versions(&segments.db, app, &ids).await?;
+    let lists: Vec<String> = newest.keys().cloned().collect();
+    let versions = shown_versions(segments, app, newest.into_values().collect()).await?;
+    let mut newest: BTreeMap<String, ListVersion> = lists.into_iter().zip(versions).collect();
+    let shown = rows.into_iter().map(|row| {
+        Ok(UserList {
+            created_at: store::time(row.created_at)?,
+            updated_at: store::time(row.updated_at)?,
+            newest: newest.remove(&row.id),
+            id: row.id,
+            app_id: row.app_id,
+            name: row.name,
+        })
+    });
+    shown.collect()
 }
 
-pub async fn shown_version(segments: &Segments, row: ListVersionRow) -> Result<ListVersion, Error> {
-    let cohort = store::cohort(&segments.db, &row.app_id, &row.cohort_id).await?;
-    let floor = floor(segments, &row.app_id).await?;
-    let (entered, left) = (row.entered as u64, row.gone as u64);
-    let shown = cohort.as_ref().map(|cohort| {
-        let moved = crate::answers::Cohort { entered: Some(entered), left: Some(left), ..cohort.clone() };
-        moved.under(floor)
-    });
-    let reported = row.unknown_users + row.rows_rejected > 0;
+pub async fn shown_versions(
+    segments: &Segments,
+    app: &str,
+    rows: Vec<ListVersionRow>,
+) -> Result<Vec<ListVersion>, Error> {
+    let ids: BTreeSet<&str> = rows.iter().map(|row| row.cohort_id.as_str()).collect();
+    let kept = match ids.is_empty() {
+        true => BTreeSet::new(),
+        false => store::shown_of(&segments.db, app, &ids).await?,
+    };
+    let floor = floor(segments, app).await?;
+    rows.into_iter().map(|row| shown_version(row, floor, &kept)).collect()
+}
+
+async fn shown_list(segments: &Segments, row: ListRow) -> Result<UserList, Error> {
+    let app = row.app_id.clone();
+    let shown = shown_lists(segments, &app, vec![row]).await?.pop();
+    shown.ok_or(Error::NotFound("such list"))
+}
+
+fn shown_version(row: ListVersionRow, floor: Floor, kept: &BTreeSet<String>) -> Result<ListVersion, Error> {
+    let users = floor.shown(row.users as u64, row.app_users as u64);
+    let few = |users: i64| (1..floor.users() as i64).contains(&users);
+    // Those who stayed tell both, with the sizes of the two.
+    let told = users.is_some() && !few(row.entered) && !few(row.gone) && !few(row.users - row.entered);
+    let reported = row.unknown_users + row.rows_rejected > 0 && kept.contains(&row.cohort_id);
     let report = format!("/v1/apps/{}/lists/{}/versions/{}/report", row.app_id, row.list_id, row.version);
     Ok(ListVersion {
         version: row.version,
         upload: row.upload,
-        users: shown.as_ref().and_then(|cohort| cohort.size),
-        entered: shown.as_ref().and_then(|cohort| cohort.entered),
-        left: shown.as_ref().and_then(|cohort| cohort.left),
-        report_url: (reported && cohort.is_some()).then_some(report),
-        ds: cohort.map(|cohort| cohort.ds),
+        ds: Ds::from_number(row.ds.into()).map_err(|error| Error::Inside(error.to_string()))?,
+        users,
+        entered: told.then_some(row.entered as u64),
+        left: told.then_some(row.gone as u64),
+        report_url: reported.then_some(report),
         cohort_id: row.cohort_id,
         rows_read: row.rows_read as u64,
         rows_rejected: row.rows_rejected as u64,
         rows_repeated: row.rows_repeated as u64,
         // With the other counts it is what tells how many are on the list.
-        unknown_users: shown
-            .as_ref()
-            .is_none_or(|cohort| cohort.size.is_some())
-            .then_some(row.unknown_users as u64),
+        unknown_users: users.map(|_| row.unknown_users as u64),
         created_by: row.created_by,
         created_at: store::time(row.created_at)?,
     })

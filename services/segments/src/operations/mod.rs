@@ -28,8 +28,8 @@ pub use export::{Format, export};
 pub use floor::floor;
 pub use keep::{SegmentChange, change, create, get, shown};
 pub use lists::{
-    Filling, Mode, create_list, delete_list, fill, forget_deleted, list, read_upload, rename_list,
-    shown_list, shown_version,
+    Filling, Mode, create_list, delete_list, fill, forget_deleted, list, read_upload, rename_list, show_list,
+    shown_lists, shown_versions,
 };
 pub use make_cohort::{CohortOrder, make_cohort};
 pub use members::{OpenCohorts, memberships};

@@ -22,6 +22,8 @@ use crate::store;
 
 /// Share of rows that may be refused when an upload says nothing of it; that of imports.
 const REJECT_LIMIT: f64 = 0.01;
+/// Bytes of a refused body that are taken in all the same.
+const DRAINED: usize = 64 << 20;
 /// Pieces of a body that may wait to be read.
 const PIECES: usize = 8;
 
@@ -78,10 +80,7 @@ pub async fn all(
     let size = page.size()?;
     let rows = store::lists(&segments.db, &app, page.cursor.as_deref(), size).await?;
     let page = Page::cut(rows, size, |row| row.id.clone());
-    let mut items = Vec::with_capacity(page.items.len());
-    for row in page.items {
-        items.push(operations::shown_list(&segments, row).await?);
-    }
+    let items = operations::shown_lists(&segments, &app, page.items).await?;
     Ok(Json(Page { items, next: page.next }))
 }
 
@@ -104,8 +103,7 @@ pub async fn show(
 ) -> Result<Json<UserList>, Problem> {
     let (app, id) = path.into_inner();
     caller.require(&app, Role::Read)?;
-    let row = operations::list(&segments, &app, &id).await?;
-    Ok(Json(operations::shown_list(&segments, row).await?))
+    Ok(Json(operations::show_list(&segments, &app, &id).await?))
 }
 
 /// Rename a list.
@@ -285,9 +283,23 @@ async fn receive(
     }
     drop(to);
     let read = reading.await.map_err(Problem::internal)?;
+    if read.is_err() && broken.is_none() {
+        drain(body).await;
+    }
     match broken {
         Some(problem) => Err(problem),
         None => Ok(read?),
+    }
+}
+
+/// Takes in what is left of a body that is refused: a client that is still sending does not look for the answer.
+async fn drain(mut body: Payload) {
+    let mut left = DRAINED;
+    while let Some(Ok(piece)) = body.next().await {
+        left = left.saturating_sub(piece.len());
+        if left == 0 {
+            return;
+        }
     }
 }
 
@@ -344,10 +356,7 @@ pub async fn versions(
     let size = page.size()?;
     let rows = store::list_versions(&segments.db, &app, &id, page.number()?, size).await?;
     let page = Page::cut(rows, size, |row| row.version.to_string());
-    let mut items = Vec::with_capacity(page.items.len());
-    for row in page.items {
-        items.push(operations::shown_version(&segments, row).await?);
-    }
+    let items = operations::shown_versions(&segments, &app, page.items).await?;
     Ok(Json(Page { items, next: page.next }))
 }
 

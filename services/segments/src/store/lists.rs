@@ -1,8 +1,10 @@
 //! `user_list` and `user_list_version`.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use muster_sql::{Db, is_conflict, is_unique_violation, on};
-use sqlx::FromRow;
+use sqlx::{FromRow, QueryBuilder};
 
 use super::cohorts::{NewCohort, insert_in};
 use crate::error::Error;
@@ -31,6 +33,9 @@ pub struct ListVersionRow {
     pub rows_rejected: i64,
     pub rows_repeated: i64,
     pub unknown_users: i64,
+    pub ds: u32,
+    pub users: i64,
+    pub app_users: i64,
     pub entered: i64,
     pub gone: i64,
     pub created_by: String,
@@ -38,7 +43,7 @@ pub struct ListVersionRow {
 }
 
 const VERSION: &str = "SELECT list_id, version, app_id, upload, cohort_id, rows_read, rows_rejected, \
-     rows_repeated, unknown_users, entered, gone, created_by, created_at FROM user_list_version ";
+     rows_repeated, unknown_users, ds, users, app_users, entered, gone, created_by, created_at FROM user_list_version ";
 
 pub async fn create_list(db: &Db, new: &ListRow) -> Result<(), Error> {
     let query = "INSERT INTO user_list (id, app_id, name, created_at, updated_at) VALUES (?, ?, ?, ?, ?)";
@@ -95,6 +100,26 @@ pub async fn delete_list(db: &Db, app: &str, id: &str, now: DateTime<Utc>) -> Re
     let done = on!(db, pool =>
         sqlx::query(query).bind(now).bind(app).bind(id).execute(pool).await?.rows_affected());
     Ok(done == 1)
+}
+
+/// The newest version of each of the lists that anything was uploaded to.
+pub async fn newest_versions(
+    db: &Db,
+    app: &str,
+    lists: &[&str],
+) -> Result<BTreeMap<String, ListVersionRow>, Error> {
+    if lists.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let rows: Vec<ListVersionRow> = on!(db, pool => {
+        let mut query = QueryBuilder::new(VERSION);
+        query.push("v WHERE v.app_id = ").push_bind(app).push(" AND v.list_id IN (");
+        let mut ids = query.separated(", ");
+        lists.iter().for_each(|id| _ = ids.push_bind(*id));
+        query.push(") AND v.version = (SELECT MAX(n.version) FROM user_list_version n WHERE n.list_id = v.list_id)");
+        query.build_query_as().fetch_all(pool).await?
+    });
+    Ok(rows.into_iter().map(|row| (row.list_id.clone(), row)).collect())
 }
 
 /// The newest version, if anything was uploaded.
@@ -162,8 +187,8 @@ pub async fn put_version(db: &Db, new: &ListVersionRow, cohort: &NewCohort) -> R
 async fn try_put(db: &Db, new: &ListVersionRow, cohort: &NewCohort) -> Result<(), Error> {
     let mut transaction = db.begin().await?;
     let insert = "INSERT INTO user_list_version (list_id, version, app_id, upload, cohort_id, rows_read, \
-         rows_rejected, rows_repeated, unknown_users, entered, gone, created_by, created_at) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+         rows_rejected, rows_repeated, unknown_users, ds, users, app_users, entered, gone, created_by, created_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     on!(tx &mut transaction, connection => sqlx::query(insert)
         .bind(&new.list_id)
         .bind(new.version)
@@ -174,6 +199,9 @@ async fn try_put(db: &Db, new: &ListVersionRow, cohort: &NewCohort) -> Result<()
         .bind(new.rows_rejected)
         .bind(new.rows_repeated)
         .bind(new.unknown_users)
+        .bind(new.ds)
+        .bind(new.users)
+        .bind(new.app_users)
         .bind(new.entered)
         .bind(new.gone)
         .bind(&new.created_by)

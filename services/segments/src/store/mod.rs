@@ -16,7 +16,7 @@ pub use days::{
 };
 pub use lists::{
     ListRow, ListVersionRow, cohorts_of_deleted_lists, cohorts_up_to, create_list, delete_list, list,
-    list_version, list_versions, lists, newest_version, put_version, rename_list,
+    list_version, list_versions, lists, newest_version, newest_versions, put_version, rename_list,
 };
 pub use made::made;
 pub use segments::{
