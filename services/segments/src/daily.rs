@@ -30,7 +30,14 @@ async fn sweeps(segments: Segments) {
         let store = segments.profiles.clone();
         let apps = match tokio::task::spawn_blocking(move || store.apps()).await {
             Ok(Ok(apps)) => apps,
-            _ => continue,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "stray cohort files are looked for again later");
+                continue;
+            }
+            Err(error) => {
+                tracing::error!(%error, "looking for stray cohort files broke off");
+                continue;
+            }
         };
         for app in apps {
             match sweep(&segments, &app).await {

@@ -18,11 +18,20 @@ impl Floor {
         self.0
     }
 
+    /// The same, where the app has a floor at all.
+    pub fn named(self) -> Option<u64> {
+        (self.0 > 0).then_some(self.0)
+    }
+
+    /// Whether so few users may not be shown. Nobody may.
+    pub fn is_few(self, users: u64) -> bool {
+        (1..self.0).contains(&users)
+    }
+
     /// The number of users, out of `of`, that satisfy something: unless they are fewer than the floor, or
     /// those who don't are, for `not` would tell the one by the other. Nobody, and everybody, is shown.
     pub fn shown(self, count: u64, of: u64) -> Option<u64> {
-        let few = |users: u64| (1..self.0).contains(&users);
-        (!few(count) && !few(of.saturating_sub(count))).then_some(count)
+        (!self.is_few(count) && !self.is_few(of.saturating_sub(count))).then_some(count)
     }
 }
 

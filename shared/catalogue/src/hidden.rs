@@ -35,8 +35,7 @@ pub fn sum_shown(floor: Floor, tags: impl Iterator<Item = (u64, u64, bool)>) -> 
         sum += users;
         others += of.saturating_sub(users);
     }
-    let few = |users: u64| (1..floor.users()).contains(&users);
-    hidden == 0 || (hidden > 1 && !few(sum) && !few(others))
+    hidden == 0 || (hidden > 1 && !floor.is_few(sum) && !floor.is_few(others))
 }
 
 #[cfg(test)]

@@ -39,6 +39,6 @@ pub use explain::{Carried, Evidence, Explanation, LeafExplanation, Weighed};
 pub use files::{plan_files, universe_files};
 pub use matrix::{LabelCounts, Matrix, MatrixCounts, Weights};
 pub use overlap::overlap;
-pub use quantiles::{Quantiles, QuantilesOf, Spread};
+pub use quantiles::{Quantiles, QuantilesOf, Spread, rank};
 pub use run::{Control, Counts, EvaluationError};
 pub use sampled::{Sampled, Sampling};

@@ -290,7 +290,8 @@ fn range_of(columns: &[SlicesView<'_>]) -> (i128, i128) {
     (least, columns.iter().map(|column| most(column.positive_planes())).sum())
 }
 
-fn rank(share: f64, users: u64) -> u64 {
+/// How many of the users have at most the quantile of the share, which is that of the one of this rank.
+pub fn rank(share: f64, users: u64) -> u64 {
     let parts = (share.clamp(0.0, 1.0) * DECIMALS).round() as u128;
     (parts * u128::from(users)).div_ceil(DECIMALS as u128).max(1) as u64
 }

@@ -24,8 +24,7 @@ pub async fn snapshot(metrics: &Metrics, app: &str) -> Result<Arc<Snapshot>, Err
 
 /// The app's privacy floor, if it has one.
 pub fn privacy_floor(snapshot: &Snapshot) -> Option<u64> {
-    let users = snapshot.catalogue().settings.floor().users();
-    (users > 0).then_some(users)
+    snapshot.catalogue().settings.floor().named()
 }
 
 /// The whole app and the base crowds.

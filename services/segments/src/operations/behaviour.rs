@@ -4,14 +4,13 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Instant;
 
-use muster_catalogue::Floor;
-use muster_catalogue::hidden::{Counts, Sizes, shown};
+use muster_catalogue::hidden::Counts;
 use muster_days::Ds;
 use muster_evaluator::{Behaviour, ByValue, Control, Did, EventCounts, UsersAndPv};
 use muster_profile_store::Snapshot;
 use muster_rules::{Universe, nearest};
-use muster_statistics::Tagged;
 
+use super::in_app::InApp;
 use super::profile::members_of;
 use super::served::snapshot;
 use crate::Segments;
@@ -49,7 +48,7 @@ pub fn behaviour(
         names.iter().try_for_each(|name| known_event(&snapshot, name))?;
         let counts = Behaviour::new(&of.crowds(), &names, &of.days, snapshot.clone())?;
         let counts = counts.counts(control)?;
-        let view = View::new(&snapshot, counts.crowds[0], counts.crowds[1]);
+        let view = InApp::new(&snapshot, counts.crowds[0], counts.crowds[1]);
         let told = names.iter().zip(&counts.events);
         Ok(CohortBehaviour {
             cohort_id: of.cohort.id.clone(),
@@ -58,7 +57,7 @@ pub fn behaviour(
             users: view.users,
             app_users: view.sizes().app,
             events: told.map(|(name, counts)| view.event(name, counts)).collect(),
-            privacy_floor: view.privacy_floor(),
+            privacy_floor: view.floor.named(),
             took_ms: super::millis(began),
         })
     })
@@ -83,7 +82,7 @@ pub fn behaviour_by_value(
         let counts = ByValue::new(&of.crowds(), (event, dimension), &of.days, snapshot.clone())?;
         let counts = counts.counts(top, control)?;
         let size = of.cohort.size.unwrap_or_default();
-        let view = View::new(&snapshot, size, snapshot.directory().users());
+        let view = InApp::new(&snapshot, size, snapshot.directory().users());
         let values = counts.values.iter().filter_map(|value| view.value(&value.value, &value.crowds));
         Ok(CohortValues {
             cohort_id: of.cohort.id.clone(),
@@ -95,7 +94,7 @@ pub fn behaviour_by_value(
             app_users: view.sizes().app,
             values: values.collect(),
             values_total: counts.crowds[0].values,
-            privacy_floor: view.privacy_floor(),
+            privacy_floor: view.floor.named(),
             took_ms: super::millis(began),
         })
     })
@@ -109,43 +108,20 @@ pub fn known_event(snapshot: &Arc<Snapshot>, event: &str) -> Result<(), Error> {
     Err(Error::Unknown { what: "event", given: event.to_owned(), nearest: nearest(event, events.keys()) })
 }
 
-/// A cohort in its app.
-struct View {
-    floor: Floor,
-    users: u64,
-    app: u64,
-}
-
-impl View {
-    fn new(snapshot: &Snapshot, users: u64, app: u64) -> View {
-        View { floor: snapshot.catalogue().settings.floor(), users, app }
-    }
-
-    fn privacy_floor(&self) -> Option<u64> {
-        Some(self.floor.users()).filter(|users| *users > 0)
-    }
-
-    fn sizes(&self) -> Sizes {
-        Sizes { crowd: Some(self.users), app: self.floor.shown(self.users, self.app).map(|_| self.app) }
-    }
-
-    fn shown(&self, in_crowd: u64, in_app: u64) -> (Option<u64>, Option<u64>) {
-        shown(self.floor, self.sizes(), Counts { in_crowd, in_app })
-    }
-
-    fn index(&self, in_crowd: Option<u64>, in_app: Option<u64>) -> Option<f64> {
-        Tagged { in_crowd: in_crowd?, crowd: self.users, in_app: in_app?, app: self.app }.index()
+impl InApp {
+    fn index(self, in_crowd: Option<u64>, in_app: Option<u64>) -> Option<f64> {
+        self.tagged(Counts { in_crowd: in_crowd?, in_app: in_app? }).index()
     }
 
     fn event(&self, name: &str, counts: &EventCounts) -> EventBehaviour {
         let (crowd, app) = (&counts.crowds[0], &counts.crowds[1]);
         let days = || crowd.days.iter().zip(&app.days);
-        let told = |(crowd, app): (&Did, &Did)| self.shown(crowd.users, app.users);
+        let told =
+            |(crowd, app): (&Did, &Did)| self.shown(Counts { in_crowd: crowd.users, in_app: app.users });
         let mut range = self.beside(counts, &crowd.range, &app.range);
-        let few = |users: u64| (1..self.floor.users()).contains(&users);
         // What the range comes to, less what its days do, is that of the days that are hidden; users of these may
         // be the same on all. And who is there in the range, but not on a day, is there on the others alone.
-        let beyond = |range: &Did, day: &Did| few(range.users.saturating_sub(day.users));
+        let beyond = |range: &Did, day: &Did| self.floor.is_few(range.users.saturating_sub(day.users));
         if days().any(|day| told(day).0.is_none()) || crowd.days.iter().any(|day| beyond(&crowd.range, day)) {
             range = Beside { users: None, pv: None, sums: None, index: None, ..range };
         }
@@ -159,7 +135,7 @@ impl View {
     }
 
     fn beside(&self, counts: &EventCounts, crowd: &Did, app: &Did) -> Beside {
-        let (users, app_users) = self.shown(crowd.users, app.users);
+        let (users, app_users) = self.shown(Counts { in_crowd: crowd.users, in_app: app.users });
         let sums = |did: &Did| {
             let sums = did.sums.iter().map(|sum| i64::try_from(*sum).ok());
             counts.measures.iter().cloned().zip(sums).collect()
@@ -178,7 +154,7 @@ impl View {
     /// None where too few members have the value.
     fn value(&self, value: &str, crowds: &[UsersAndPv]) -> Option<ValueBehaviour> {
         let (crowd, app) = (crowds[0], crowds[1]);
-        let (users, app_users) = self.shown(crowd.users, app.users);
+        let (users, app_users) = self.shown(Counts { in_crowd: crowd.users, in_app: app.users });
         Some(ValueBehaviour {
             value: value.to_owned(),
             users: users?,

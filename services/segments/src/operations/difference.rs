@@ -46,7 +46,7 @@ fn difference_once(
     let ids = [before.id.clone(), after.id.clone()];
     let regions = overlap(&snapshot, &ids, control)?;
     let (left, entered, stayed) = (regions[1], regions[2], regions[3]);
-    if [left, entered, stayed].iter().any(|users| (1..floor.users()).contains(users)) {
+    if [left, entered, stayed].iter().any(|users| floor.is_few(*users)) {
         return Err(Error::BelowFloor(floor));
     }
     let ds = scope.ds.unwrap_or(after.ds);
@@ -86,7 +86,7 @@ fn difference_once(
         labels,
         tags,
         tags_total,
-        privacy_floor: (floor.users() > 0).then_some(floor.users()),
+        privacy_floor: floor.named(),
         took_ms: super::millis(began),
     })
 }

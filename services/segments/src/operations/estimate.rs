@@ -51,7 +51,7 @@ pub fn estimate(
     Ok(Estimate {
         count,
         universe_count,
-        privacy_floor: (floor.users() > 0).then_some(floor.users()),
+        privacy_floor: floor.named(),
         as_of: prepared.as_of(),
         exact: counted.interval.is_none(),
         interval: counted.interval.filter(|_| count.is_some()),

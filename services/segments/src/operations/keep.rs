@@ -10,6 +10,7 @@ use muster_rules::{Problem, Rule, check, codes};
 use ulid::Ulid;
 
 use super::floor::floor;
+use super::name::check_name;
 use super::prepare::Asked;
 use super::routine::OnMissing;
 use super::served::snapshot;
@@ -17,9 +18,6 @@ use crate::Segments;
 use crate::answers::Segment;
 use crate::error::Error;
 use crate::store::{self, Change, SegmentRow};
-
-/// Longest name of a segment, in bytes.
-const NAME_BYTES: usize = 256;
 
 /// What a segment is made of.
 pub struct SegmentChange {
@@ -33,10 +31,7 @@ pub struct SegmentChange {
 
 impl SegmentChange {
     fn check_words(&self) -> Result<(), Error> {
-        if self.name.trim().is_empty() || self.name.len() > NAME_BYTES {
-            let detail = format!("The name has 1 to {NAME_BYTES} bytes.");
-            return Err(Error::Body { pointer: "/name", code: "bad_name", detail });
-        }
+        check_name(&self.name)?;
         if !["manual", "daily"].contains(&&*self.refresh) {
             let detail = "The refresh is `manual` or `daily`.".to_owned();
             return Err(Error::Body { pointer: "/refresh", code: "unknown_refresh", detail });

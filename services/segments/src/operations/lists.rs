@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use muster_catalogue::Floor;
@@ -13,6 +14,7 @@ use roaring::RoaringBitmap;
 use ulid::Ulid;
 
 use super::floor::floor;
+use super::name::check_name;
 use super::served::snapshot;
 use super::upload::{self, Upload, UploadFormat};
 use crate::Segments;
@@ -21,8 +23,6 @@ use crate::error::Error;
 use crate::hash;
 use crate::store::{self, ListRow, ListVersionRow, NewCohort};
 
-/// Longest name of a list, in bytes.
-const NAME_BYTES: usize = 256;
 /// Cohorts of a list that are kept, the newest and those before it.
 const KEPT: u32 = 30;
 /// Somebody is bound to win a race for a version within this many rounds.
@@ -72,21 +72,13 @@ pub struct Filling {
     pub by: String,
 }
 
-fn checked_name(name: &str) -> Result<(), Error> {
-    if name.trim().is_empty() || name.len() > NAME_BYTES {
-        let detail = format!("The name has 1 to {NAME_BYTES} bytes.");
-        return Err(Error::Body { pointer: "/name", code: "bad_name", detail });
-    }
-    Ok(())
-}
-
 pub async fn create_list(
     segments: &Segments,
     app: &str,
     name: String,
     now: DateTime<Utc>,
 ) -> Result<UserList, Error> {
-    checked_name(&name)?;
+    check_name(&name)?;
     super::require_served(segments, app).await?;
     let (id, now) = (format!("lst_{}", Ulid::generate()), now.timestamp_millis());
     let row = ListRow { id, app_id: app.into(), name, created_at: now, updated_at: now };
@@ -100,7 +92,7 @@ pub async fn rename_list(
     name: &str,
     now: DateTime<Utc>,
 ) -> Result<UserList, Error> {
-    checked_name(name)?;
+    check_name(name)?;
     let id = list(segments, app, id).await?.id;
     store::rename_list(&segments.db, app, (&id, name), now).await?;
     show_list(segments, app, &id).await
@@ -196,19 +188,19 @@ pub async fn fill(
     upload: Upload,
     now: DateTime<Utc>,
 ) -> Result<ListVersion, Error> {
-    let upload = std::sync::Arc::new(upload);
+    let upload = Arc::new(upload);
     for _ in 0..ROUNDS {
         let before = store::newest_version(&segments.db, &filling.app, &filling.list).await?;
-        let (worker, filling_, upload_) = (segments.clone(), filling.clone(), upload.clone());
-        let made = tokio::task::spawn_blocking(move || next(&worker, &filling_, before, &upload_, now)).await;
+        let (worker, order, upload) = (segments.clone(), filling.clone(), upload.clone());
+        let made = tokio::task::spawn_blocking(move || next(&worker, &order, before, &upload, now)).await;
         let (version, cohort) = made.map_err(|error| Error::Inside(error.to_string()))??;
         // Where it can't be told whether the version is there, its file stays: it is swept up when it is not.
         if store::put_version(&segments.db, &version, &cohort).await? {
             if let Err(error) = forget(segments, filling, version.version).await {
                 tracing::warn!(list = filling.list, %error, "old versions are removed with the next upload");
             }
-            let shown = shown_versions(segments, &filling.app, vec![version]).await?.pop();
-            return shown.ok_or_else(|| Error::Inside("a version is not shown".to_owned()));
+            let kept = BTreeSet::from([version.cohort_id.clone()]);
+            return shown_version(version, floor(segments, &filling.app).await?, &kept);
         }
         super::remove_file(segments, &filling.app, cohort.id).await?;
     }
@@ -342,7 +334,7 @@ async fn shown_list(segments: &Segments, row: ListRow) -> Result<UserList, Error
 
 fn shown_version(row: ListVersionRow, floor: Floor, kept: &BTreeSet<String>) -> Result<ListVersion, Error> {
     let users = floor.shown(row.users as u64, row.app_users as u64);
-    let few = |users: i64| (1..floor.users() as i64).contains(&users);
+    let few = |users: i64| floor.is_few(users as u64);
     // Those who stayed tell both, with the sizes of the two.
     let told = users.is_some() && !few(row.entered) && !few(row.gone) && !few(row.users - row.entered);
     let reported = row.unknown_users + row.rows_rejected > 0 && kept.contains(&row.cohort_id);

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use muster_bitmaps::Block;
 use muster_profile_store::{CohortFile, Place};
 use quick_cache::sync::Cache;
+use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
 use super::served::snapshot;
@@ -80,15 +82,13 @@ pub fn memberships(
     // Of one block, so that its container is looked for once.
     let blocks: Vec<&[(Place, usize)]> =
         order.chunk_by(|(a, _), (b, _)| (a.bucket, a.ordinal >> 16) == (b.bucket, b.ordinal >> 16)).collect();
-    for (asked, cohort) in &cohorts {
+    let members = cohorts.par_iter().map(|(_, cohort)| -> Result<Vec<usize>, Error> {
         let file = segments.open.open(segments, app, &cohort.id)?;
-        for users in &blocks {
-            let first = users[0].0;
-            let Some(members) = file.members(first.bucket)? else { continue };
-            let Some(members) = members.container((first.ordinal >> 16) as u16) else { continue };
-            let here = users.iter().filter(|(place, _)| members.contains(place.ordinal as u16));
-            here.for_each(|(_, user)| within[*user].push(asked.clone()));
-        }
+        members_among(&file, &blocks)
+    });
+    let members = members.collect::<Result<Vec<_>, _>>()?;
+    for ((asked, _), members) in cohorts.iter().zip(members) {
+        members.into_iter().for_each(|user| within[user].push(asked.clone()));
     }
     let user = |((user_id, place), cohorts): ((String, &Option<Place>), Vec<String>)| UserMemberships {
         user_id,
@@ -103,4 +103,19 @@ pub fn memberships(
             .collect(),
         took_ms: super::millis(began),
     })
+}
+
+/// Which of the users are members, by their numbers. Each of `blocks` is of one block, which is taken out whole: a bit
+/// is found at once, a member of a list only by searching.
+fn members_among(file: &CohortFile, blocks: &[&[(Place, usize)]]) -> Result<Vec<usize>, Error> {
+    let (mut found, mut block) = (Vec::new(), Block::boxed());
+    for users in blocks {
+        let first = users[0].0;
+        let Some(members) = file.members(first.bucket)? else { continue };
+        let Some(members) = members.container((first.ordinal >> 16) as u16) else { continue };
+        block.set_container(&members);
+        let here = users.iter().filter(|(place, _)| block.contains(place.ordinal as u16));
+        found.extend(here.map(|(_, user)| *user));
+    }
+    Ok(found)
 }

@@ -50,7 +50,7 @@ fn overlap_once(
             .collect(),
         regions,
         any: (!hidden.contains(&true)).then_some(any),
-        privacy_floor: (floor.users() > 0).then_some(floor.users()),
+        privacy_floor: floor.named(),
         took_ms: super::millis(began),
     })
 }
@@ -58,11 +58,14 @@ fn overlap_once(
 /// Which regions are not told, by their bits. Those of fewer users than the floor are not, and neither is what would
 /// tell them: the size of each cohort and of the app is known, and so are sums and differences of these. So the
 /// next smallest regions are hidden with them, until no combination of what is known comes down to one region of
-/// so few users alone.
+/// so few users alone, and what is hidden of no cohort is so few together.
 fn hidden(floor: Floor, users: &[u64]) -> Vec<bool> {
-    let few = |users: u64| (1..floor.users()).contains(&users);
-    let mut hidden: Vec<bool> = users.iter().map(|users| few(*users)).collect();
-    while (0..users.len()).any(|region| few(users[region]) && told(&hidden, region)) {
+    let mut hidden: Vec<bool> = users.iter().map(|users| floor.is_few(*users)).collect();
+    let tells = |hidden: &[bool]| {
+        let alone = (0..users.len()).any(|region| floor.is_few(users[region]) && told(hidden, region));
+        alone || sums(hidden).iter().any(|sum| floor.is_few(sum.iter().map(|region| users[*region]).sum()))
+    };
+    while tells(&hidden) {
         let next = (0..users.len()).filter(|region| !hidden[*region] && users[*region] > 0);
         match next.min_by_key(|region| users[*region]) {
             Some(region) => hidden[region] = true,
@@ -72,19 +75,23 @@ fn hidden(floor: Floor, users: &[u64]) -> Vec<bool> {
     hidden
 }
 
-/// Whether the hidden region follows from the sums that are known: whether it is a combination of these, as
-/// far as they are sums of hidden regions.
-fn told(hidden: &[bool], region: usize) -> bool {
+/// The hidden regions of the whole app, and of each cohort: what is known is the sum of each of these.
+fn sums(hidden: &[bool]) -> Vec<Vec<usize>> {
     let dark: Vec<usize> = (0..hidden.len()).filter(|region| hidden[*region]).collect();
-    let cohorts = hidden.len().trailing_zeros();
-    // The whole app, and each cohort; region 0 is in no cohort.
-    let sums =
-        (0..cohorts).map(|cohort| dark.iter().map(|of| f64::from(u8::from(of >> cohort & 1 == 1))).collect());
-    let mut sums: Vec<Vec<f64>> = sums.chain([vec![1.0; dark.len()]]).collect();
-    let wanted: Vec<f64> = dark.iter().map(|of| f64::from(u8::from(*of == region))).collect();
-    let before = rank(&mut sums);
-    sums.push(wanted);
-    rank(&mut sums) == before
+    // Region 0 is in no cohort.
+    let of = |cohort| dark.iter().copied().filter(|region| region >> cohort & 1 == 1).collect();
+    (0..hidden.len().trailing_zeros()).map(of).chain([dark.clone()]).collect()
+}
+
+/// Whether the hidden region follows from the sums that are known.
+fn told(hidden: &[bool], region: usize) -> bool {
+    let row = |of: &[usize]| -> Vec<f64> {
+        (0..hidden.len()).map(|region| if of.contains(&region) { 1.0 } else { 0.0 }).collect()
+    };
+    let mut rows: Vec<Vec<f64>> = sums(hidden).iter().map(|sum| row(sum)).collect();
+    let before = rank(&mut rows);
+    rows.push(row(&[region]));
+    rank(&mut rows) == before
 }
 
 /// Gaussian elimination in place. The numbers are small and whole, and stay near that.
@@ -163,6 +170,11 @@ mod tests {
             let dark = hide(5, &users);
             for region in (0..users.len()).filter(|region| (1..5).contains(&users[*region])) {
                 assert!(can_be_otherwise(&users, &dark, region), "{users:?}: {dark:?} tell {region}");
+            }
+            for cohort in 0..3 {
+                let of = dark.iter().filter(|region| **region >> cohort & 1 == 1);
+                let sum: u64 = of.map(|region| users[*region]).sum();
+                assert!(sum == 0 || sum >= 5, "{users:?}: {sum} are hidden of cohort {cohort}");
             }
         }
     }

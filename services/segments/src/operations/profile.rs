@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use muster_catalogue::Floor;
-use muster_catalogue::hidden::{Counts, Sizes, shown, sum_shown};
+use muster_catalogue::hidden::{Counts, sum_shown};
 use muster_days::Ds;
 use muster_evaluator::{Control, LabelCounts, Matrix, Weights};
 use muster_profile_store::{LabelPart, Snapshot};
 use muster_rules::{Leaf, Node, Plan, Test, Universe, nearest};
 use muster_statistics::{Tagged, q_values, two_sided};
 
+use super::in_app::InApp;
 use super::served::snapshot;
 use crate::Segments;
 use crate::answers::Cohort;
@@ -115,7 +115,7 @@ fn profile_once(
     let counts = Matrix::new(&crowds, &[], parts, snapshot.clone())?.counts(control)?;
     let floor = snapshot.catalogue().settings.floor();
     let sizes = (counts.crowds[0], counts.crowds[1]);
-    let view = View { snapshot: &snapshot, floor, users: sizes.0, app: sizes.1 };
+    let view = View { snapshot: &snapshot, of: InApp::new(&snapshot, sizes.0, sizes.1) };
     let mut found = counts.labels.iter();
     let (mut labels, mut tags) = (Vec::new(), Vec::new());
     for label in &asked {
@@ -132,30 +132,23 @@ fn profile_once(
         cohort_id: cohort.id.clone(),
         ds,
         users: sizes.0,
-        app_users: view.sizes().app,
+        app_users: view.of.sizes().app,
         labels,
         tags,
         tags_total,
         tested,
         discoveries,
-        privacy_floor: (floor.users() > 0).then_some(floor.users()),
+        privacy_floor: floor.named(),
         took_ms: super::millis(began),
     })
 }
 
-/// A cohort in its app.
 struct View<'s> {
     snapshot: &'s Snapshot,
-    floor: Floor,
-    users: u64,
-    app: u64,
+    of: InApp,
 }
 
 impl View<'_> {
-    fn sizes(&self) -> Sizes {
-        Sizes { crowd: Some(self.users), app: self.floor.shown(self.users, self.app).map(|_| self.app) }
-    }
-
     /// Place, users in the cohort and users in the app of each tag that anybody carries.
     fn carried<'c>(&self, counts: &'c LabelCounts) -> impl Iterator<Item = (usize, Counts)> + Clone + 'c {
         let users =
@@ -164,19 +157,16 @@ impl View<'_> {
     }
 
     fn label(&self, label: &Asked, counts: Option<&LabelCounts>) -> ProfiledLabel {
-        let (floor, sizes) = (self.floor, self.sizes());
-        let told = |(_, counts): (usize, Counts)| (counts, shown(floor, sizes, counts));
+        let floor = self.of.floor;
+        let told = |(_, counts): (usize, Counts)| (counts, self.of.shown(counts));
         let carry = |counts: &LabelCounts| {
             let all = Counts { in_crowd: counts.carrying[0], in_app: counts.carrying[1] };
-            let (of_crowd, of_app) = shown(floor, sizes, all);
+            let (of_crowd, of_app) = self.of.shown(all);
             let tags = || self.carried(counts).map(told);
             let in_crowd = tags().map(|(counts, told)| (counts.in_crowd, counts.in_app, told.0.is_some()));
-            let in_app = tags().map(|(counts, told)| (counts.in_app, self.app, told.1.is_some()));
-            let (of_crowd, of_app) = (
-                of_crowd.filter(|_| sum_shown(floor, in_crowd)),
-                of_app.filter(|_| sum_shown(floor, in_app)),
-            );
-            (of_crowd, of_app)
+            let in_app = tags().map(|(counts, told)| (counts.in_app, self.of.app, told.1.is_some()));
+            let of_crowd = of_crowd.filter(|_| sum_shown(floor, in_crowd));
+            (of_crowd, of_app.filter(|_| sum_shown(floor, in_app)))
         };
         let (carrying, app_carrying) = counts.map(carry).unwrap_or_default();
         let label_ds = label.part.as_ref().map(|part| part.meta().ds);
@@ -192,18 +182,16 @@ impl View<'_> {
     }
 
     fn tag(&self, label: &Asked, counts: &LabelCounts, (place, users): (usize, Counts)) -> ProfiledTag {
-        let (in_crowd, in_app) = shown(self.floor, self.sizes(), users);
-        let tagged =
-            Tagged { in_crowd: users.in_crowd, crowd: self.users, in_app: users.in_app, app: self.app };
+        let (in_crowd, in_app) = self.of.shown(users);
         // What follows from both tells each by the other.
-        let both = in_crowd.and(in_app).map(|_| tagged);
+        let both = in_crowd.and(in_app).map(|_| self.of.tagged(users));
         ProfiledTag {
             label_id: label.id,
             label: label.name.clone(),
             id: counts.tags[place],
             name: tag_name(self.snapshot, label.id, counts.tags[place]),
             users: in_crowd,
-            share: in_crowd.map(|users| users as f64 / self.users.max(1) as f64),
+            share: in_crowd.map(|users| users as f64 / self.of.users.max(1) as f64),
             app_users: in_app,
             index: both.and_then(Tagged::index),
             index_interval: both.and_then(Tagged::interval),
@@ -216,7 +204,7 @@ impl View<'_> {
     fn weight(&self, counts: &LabelCounts, place: usize, carrying: u64) -> Option<ProfiledWeight> {
         let weighted = counts.weighted.binary_search(&place).ok()?;
         let Weights { users, sum } = counts.weights[0][weighted];
-        let told = |of: u64| users > 0 && self.floor.shown(users, of).is_some();
+        let told = |of: u64| users > 0 && self.of.floor.shown(users, of).is_some();
         let told = told(carrying) && told(counts.weights[1][weighted].users);
         let mean = sum as f64 / users as f64;
         told.then(|| ProfiledWeight { users, sum: i64::try_from(sum).ok(), mean })

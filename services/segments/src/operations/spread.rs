@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use muster_catalogue::Floor;
 use muster_days::Ds;
-use muster_evaluator::{Control, Quantiles, QuantilesOf, Spread};
+use muster_evaluator::{Control, Quantiles, QuantilesOf, Spread, rank};
 use muster_profile_store::Snapshot;
 use muster_rules::{Universe, nearest};
 use serde_json::json;
@@ -52,7 +52,7 @@ pub fn spread(
             of: said,
             cohort: numbers(floor, told, shares, &members),
             app: numbers(floor, app_told, shares, &everybody),
-            privacy_floor: Some(floor.users()).filter(|users| *users > 0),
+            privacy_floor: floor.named(),
             took_ms: super::millis(began),
         })
     })
@@ -102,8 +102,7 @@ fn numbers(floor: Floor, told: bool, shares: &[f64], spread: &Spread) -> Numbers
     }
     let quantiles = shares.iter().enumerate().map(|(place, &q)| {
         // Among so few at either end, it is the number of one of them.
-        let rank = (u128::from(users) * (q * 1e9).round() as u128).div_ceil(1_000_000_000) as u64;
-        let rank = rank.clamp(1, users.max(1));
+        let rank = rank(q, users);
         let crowded = rank.min((users + 1).saturating_sub(rank)) >= floor.users();
         let value = spread.quantiles.get(place).filter(|_| crowded);
         Quantile { q, value: value.and_then(|value| i64::try_from(*value).ok()) }
