@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# A whole deployment on one machine: MariaDB, Redis and six processes (gateway, labels, ingest, two for
-# segments and metrics), each on a loopback port of its own.
+# A whole deployment on one machine: MariaDB, Redis and seven processes (gateway, labels, ingest, two for
+# segments, metrics and cohorts), each on a loopback port of its own.
 #
 #   deploy/local.sh up [--data DIR] [--port N]   start everything; N is the gateway's port (8080)
 #   deploy/local.sh status                       what runs, and whether it is ready
 #   deploy/local.sh kill NAME                    kill -9: mariadb redis gateway labels ingest segments-1 segments-2
-#                                                metrics
+#                                                metrics cohorts
 #   deploy/local.sh start NAME                   start it again
 #   deploy/local.sh down                         stop everything; the data stay
 #
@@ -14,7 +14,7 @@ set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
 export PATH="$PATH:/usr/sbin:/usr/local/sbin"
 
-names=(mariadb redis labels ingest segments-1 segments-2 metrics gateway)
+names=(mariadb redis labels ingest segments-1 segments-2 metrics cohorts gateway)
 action="${1:-}"
 shift || true
 data="${MUSTER_LOCAL:-$PWD/muster-local}"
@@ -42,6 +42,7 @@ port_of() {
     mariadb) echo $((port + 5)) ;;
     redis) echo $((port + 6)) ;;
     metrics) echo $((port + 7)) ;;
+    cohorts) echo $((port + 8)) ;;
     *) echo "there is no $1: ${names[*]}" >&2; exit 2 ;;
   esac
 }
@@ -132,6 +133,7 @@ labels = ["http://127.0.0.1:$(port_of labels)"]
 ingest = ["http://127.0.0.1:$(port_of ingest)"]
 segments = ["http://127.0.0.1:$(port_of segments-1)", "http://127.0.0.1:$(port_of segments-2)"]
 metrics = ["http://127.0.0.1:$(port_of metrics)"]
+cohorts = ["http://127.0.0.1:$(port_of cohorts)"]
 TOML
   )
 }
@@ -147,7 +149,7 @@ up() {
   start redis
   mariadb --no-defaults --socket="$state/mariadb.sock" -uroot -e 'CREATE DATABASE IF NOT EXISTS muster'
   "$(cat "$state/binary")" migrate --config "$state/muster.toml"
-  for each in labels ingest segments-1 segments-2 metrics gateway; do start "$each"; done
+  for each in labels ingest segments-1 segments-2 metrics cohorts gateway; do start "$each"; done
   echo "Muster serves on http://127.0.0.1:$port (its state is in $state)"
 }
 

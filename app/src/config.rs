@@ -60,6 +60,7 @@ pub enum Role {
     Ingest,
     Segments,
     Metrics,
+    Cohorts,
 }
 
 impl Config {
@@ -121,8 +122,8 @@ impl Config {
     }
 
     fn check_services(&self) -> anyhow::Result<()> {
-        let ServicesConfig { secret, labels, ingest, segments, metrics } = &self.services;
-        for url in labels.iter().chain(ingest).chain(segments).chain(metrics) {
+        let ServicesConfig { secret, labels, ingest, segments, metrics, cohorts } = &self.services;
+        for url in labels.iter().chain(ingest).chain(segments).chain(metrics).chain(cohorts) {
             let named =
                 url.strip_prefix("http://").is_some_and(|rest| !rest.is_empty() && !rest.contains('/'));
             if !named {
@@ -153,7 +154,8 @@ impl Config {
     fn check(&self) -> anyhow::Result<()> {
         if self.roles.is_empty() {
             bail!(
-                "a process without a role does nothing: name one of gateway, labels, ingest, segments, metrics"
+                "a process without a role does nothing: name one of gateway, labels, ingest, segments, metrics, \
+                 cohorts"
             );
         }
         if self.jobs.lease_seconds == 0 || self.jobs.max_attempts == 0 || self.jobs.share == 0 {
@@ -255,7 +257,10 @@ fn role(name: &str) -> anyhow::Result<Role> {
         "ingest" => Role::Ingest,
         "segments" => Role::Segments,
         "metrics" => Role::Metrics,
-        _ => bail!("there is no role `{name}`: the roles are gateway, labels, ingest, segments and metrics"),
+        "cohorts" => Role::Cohorts,
+        _ => bail!(
+            "there is no role `{name}`: the roles are gateway, labels, ingest, segments, metrics and cohorts"
+        ),
     })
 }
 

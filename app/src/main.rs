@@ -1,5 +1,6 @@
 //! The binary `muster`: one program that serves, and that is also its own client.
 
+mod audiences;
 mod bench;
 mod cli;
 mod client;

@@ -80,6 +80,13 @@ async fn start_with(config: Config) -> anyhow::Result<Running> {
             Ok(())
         });
     }
+    if config.has(Role::Cohorts) {
+        let (follow, stopped) = (parts.follow(), wait(stopping.clone()));
+        tasks.spawn(async move {
+            tokio::select! { () = follow => {}, () = stopped => {} }
+            Ok(())
+        });
+    }
     let running = Running { address, stop, tasks, parts };
     running.parts.sweep(&config, SystemTime::now()).await?;
     Ok(running)

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use muster_catalogue::Kind;
+use muster_cohorts::Cohorts;
 use muster_gateway::{AppUsers, Away, Ready};
 use muster_http::Service;
 use muster_jobs::{Handler, Jobs};
@@ -17,6 +18,7 @@ use muster_rules::Caps;
 use muster_segments::{Segments, Turns};
 use muster_sql::Db;
 
+use crate::audiences::OfSegments;
 use crate::config::{Config, Role, ServicesConfig};
 
 /// What the services of one process share.
@@ -27,6 +29,7 @@ pub struct Parts {
     labels: Labels,
     segments: Segments,
     metrics: Metrics,
+    cohorts: Cohorts,
     ingest: muster_ingest::Settings,
 }
 
@@ -72,7 +75,14 @@ impl Parts {
             (Kind::Settings, muster_ingest::TAKE_IN),
         ];
         let labels = Labels { db: db.clone(), jobs: jobs.clone(), profiles: store.clone(), follow_up };
-        Ok(Parts { db, jobs, store, labels, segments, metrics, ingest })
+        let cohorts = Cohorts {
+            db: db.clone(),
+            jobs: jobs.clone(),
+            audiences: Arc::new(OfSegments(segments.clone())),
+            zone: ingest.zone,
+            zones: ingest.zones.clone(),
+        };
+        Ok(Parts { db, jobs, store, labels, segments, metrics, cohorts, ingest })
     }
 
     /// The faces of the roles that run in this process.
@@ -90,17 +100,21 @@ impl Parts {
         if config.has(Role::Metrics) {
             services.push(muster_metrics::service(self.metrics.clone()));
         }
+        if config.has(Role::Cohorts) {
+            services.push(muster_cohorts::service(self.cohorts.clone()));
+        }
         services
     }
 
     /// The roles that run in other processes, if anywhere.
     pub fn away(config: &Config) -> Vec<Away> {
-        let ServicesConfig { labels, ingest, segments, metrics, .. } = config.services.clone();
+        let ServicesConfig { labels, ingest, segments, metrics, cohorts, .. } = config.services.clone();
         let all = [
             (Role::Labels, "labels", muster_labels::openapi(), labels),
             (Role::Ingest, "ingest", muster_ingest::openapi(), ingest),
             (Role::Segments, "segments", muster_segments::openapi(), segments),
             (Role::Metrics, "metrics", muster_metrics::openapi(), metrics),
+            (Role::Cohorts, "cohorts", muster_cohorts::openapi(), cohorts),
         ];
         let elsewhere = all.into_iter().filter(|(role, ..)| !config.has(*role));
         elsewhere.map(|(_, name, openapi, instances)| Away { name, openapi, instances }).collect()
@@ -152,6 +166,9 @@ impl Parts {
         if config.has(Role::Metrics) {
             handlers.extend(muster_metrics::handlers(self.metrics.clone()));
         }
+        if config.has(Role::Cohorts) {
+            handlers.extend(muster_cohorts::handlers(self.cohorts.clone()));
+        }
         handlers
     }
 
@@ -169,6 +186,11 @@ impl Parts {
     /// What the role segments looks for again and again; it never ends.
     pub fn daily(&self) -> impl Future<Output = ()> + use<> {
         muster_segments::daily(self.segments.clone())
+    }
+
+    /// What the role cohorts looks for again and again; it never ends.
+    pub fn follow(&self) -> impl Future<Output = ()> + use<> {
+        muster_cohorts::follow(self.cohorts.clone())
     }
 
     /// What the role ingest does once a day; it never ends.

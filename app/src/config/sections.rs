@@ -25,16 +25,18 @@ pub struct ServicesConfig {
     pub ingest: Vec<String>,
     pub segments: Vec<String>,
     pub metrics: Vec<String>,
+    pub cohorts: Vec<String>,
 }
 
 impl fmt::Debug for ServicesConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ServicesConfig { secret: _, labels, ingest, segments, metrics } = self;
+        let ServicesConfig { secret: _, labels, ingest, segments, metrics, cohorts } = self;
         f.debug_struct("ServicesConfig")
             .field("labels", labels)
             .field("ingest", ingest)
             .field("segments", segments)
             .field("metrics", metrics)
+            .field("cohorts", cohorts)
             .finish_non_exhaustive()
     }
 }

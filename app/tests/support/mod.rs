@@ -19,7 +19,7 @@ use process::Process;
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A deployment: one process with every role, or, where tests run split, a gateway, labels, ingest, two segments
-/// processes and one of metrics on MariaDB and Redis.
+/// processes, one of metrics and one of cohorts on MariaDB and Redis.
 pub struct Server {
     pub processes: Vec<Process>,
     pub url: String,
@@ -61,7 +61,7 @@ impl Server {
     }
 
     pub async fn split(data: &Path, stores: &Stores, config: &str) -> Server {
-        let ports: Vec<u16> = (0..6).map(|_| free_port()).collect();
+        let ports: Vec<u16> = (0..7).map(|_| free_port()).collect();
         let at = |port: usize| format!("'http://127.0.0.1:{}'", ports[port]);
         let Stores { database, redis, prefix, apart } = stores;
         let common = format!(
@@ -69,12 +69,13 @@ impl Server {
         );
         let role = format!("{common}[services]\nsecret = '{SECRET}'\n");
         let gateway = format!(
-            "{role}labels = [{}]\ningest = [{}]\nsegments = [{}, {}]\nmetrics = [{}]\n",
+            "{role}labels = [{}]\ningest = [{}]\nsegments = [{}, {}]\nmetrics = [{}]\ncohorts = [{}]\n",
             at(1),
             at(2),
             at(3),
             at(4),
-            at(5)
+            at(5),
+            at(6)
         );
         migrate(data, &common);
         std::fs::create_dir_all(data).unwrap();
@@ -89,6 +90,7 @@ impl Server {
             start("segments-1", "segments", 3, &role),
             start("segments-2", "segments", 4, &role),
             start("metrics", "metrics", 5, &role),
+            start("cohorts", "cohorts", 6, &role),
         ])
         .await
     }

@@ -5,6 +5,7 @@
 //! It owns the tables `segment…`, `user_list…` and `cohort`, and the cohort files of the store.
 
 mod answers;
+mod audiences;
 mod behaviour_answers;
 mod daily;
 mod error;
@@ -27,11 +28,12 @@ use muster_rules::Caps;
 use muster_sql::Db;
 
 pub use answers::{Cohort, Segment, SegmentVersion};
+pub use audiences::{Found, Kept};
 pub use daily::daily;
 pub use jobs::ROUTINE;
 pub use operations::OpenCohorts;
 pub use operations::routine::Settings as RoutineSettings;
-pub use turns::Turns;
+pub use turns::{Turn, Turns};
 
 /// What the routes and jobs work with. Clones share everything.
 #[derive(Clone)]

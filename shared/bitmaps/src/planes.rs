@@ -49,6 +49,13 @@ impl Planes {
         self.depth
     }
 
+    /// The bits `plane` of all numbers.
+    ///
+    /// Panics unless it is below [`Planes::depth`].
+    pub fn plane(&self, plane: usize) -> &Block {
+        &self.planes[..self.depth][plane].block
+    }
+
     /// Adds, at each position, the number whose bit k is set where `bits[k]` has the position.
     /// At most 128 bits; a block goes in as `block.as_container()`.
     ///

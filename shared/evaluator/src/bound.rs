@@ -45,6 +45,10 @@ impl Bound {
         &self.plan
     }
 
+    pub fn shared_snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.clone()
+    }
+
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
     }

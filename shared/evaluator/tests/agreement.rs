@@ -7,6 +7,7 @@ mod behaviour;
 mod blocks;
 mod crowds;
 mod matrix;
+mod moments;
 mod overlaps;
 mod quantiles;
 mod random;

@@ -44,8 +44,8 @@ impl SegmentChange {
     }
 }
 
-/// Whether the rule fits the data. A segment or list that it names may have nothing made of it yet.
-fn check_rule(segments: &Segments, app: &str, asked: &Asked) -> Result<(), Error> {
+/// Whether the rule, which stands under `prefix` of the body, fits the data. A segment or list that it names may have nothing made of it yet.
+pub fn check_rule(segments: &Segments, app: &str, asked: &Asked, prefix: &str) -> Result<(), Error> {
     let snapshot = snapshot(segments, app)?;
     let catalogue = SnapshotCatalogue::with_made(&snapshot, &asked.made);
     let checked = check(&asked.rule, &catalogue, &segments.caps);
@@ -54,7 +54,7 @@ fn check_rule(segments: &Segments, app: &str, asked: &Asked) -> Result<(), Error
     if problems.is_empty() {
         return Ok(());
     }
-    Err(Error::Rule(problems.into_iter().map(|problem| problem.under("/rule")).collect()))
+    Err(Error::Rule(problems.into_iter().map(|problem| problem.under(prefix)).collect()))
 }
 
 pub async fn create(
@@ -121,7 +121,7 @@ async fn checked(
         if let Some(id) = id {
             refuse_cycle(&rules, &id, &asked.rule)?;
         }
-        check_rule(&segments, &app, &asked)
+        check_rule(&segments, &app, &asked, "/rule")
     });
     check.await.map_err(|error| Error::Inside(error.to_string()))??;
     Ok(text)

@@ -28,7 +28,7 @@ pub use estimate::{Contract, estimate};
 pub use explain::membership;
 pub use export::{Format, export};
 pub use floor::floor;
-pub use keep::{SegmentChange, change, create, get, shown};
+pub use keep::{SegmentChange, change, check_rule, create, get, shown};
 pub use lists::{
     Filling, Mode, create_list, delete_list, fill, forget_deleted, list, read_upload, rename_list, show_list,
     shown_lists, shown_versions,
@@ -36,9 +36,9 @@ pub use lists::{
 pub use make_cohort::{CohortOrder, make_cohort};
 pub use members::{OpenCohorts, memberships};
 pub use overlap::overlap;
-pub use prepare::{Asked, parse};
-pub use profile::{Order, Scope, profile};
-pub use served::require_served;
+pub use prepare::{Asked, Prepared, inputs, parse};
+pub use profile::{Order, Scope, plan_of, profile};
+pub use served::{require_served, snapshot};
 pub use spread::{NumberOf, spread};
 pub use sweep::sweep;
 pub use upload::{Upload, UploadFormat};
@@ -48,7 +48,7 @@ use std::time::Instant;
 
 use crate::Segments;
 use crate::error::Error;
-use members::members;
+pub use members::members;
 
 /// Removes the files of a cohort whose row is gone.
 pub async fn remove_file(segments: &Segments, app: &str, cohort: String) -> Result<(), Error> {

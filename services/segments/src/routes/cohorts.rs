@@ -88,7 +88,7 @@ pub(super) async fn find(segments: &Segments, app: &str, id: &str) -> Result<Coh
     params(("app" = String, Path), ("id" = String, Path)),
     responses(
         (status = 204, description = "It is deleted"),
-        (status = 409, description = "`cohort_in_use`: a segment uses it, or it is what is on a list", body = muster_http::ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "`cohort_in_use`: a segment uses it, or it is what is on a list, or a group of an experiment", body = muster_http::ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such cohort", body = muster_http::ProblemBody, content_type = "application/problem+json"),
     ),
 )]
@@ -106,6 +106,10 @@ pub async fn delete(
     if is_list {
         let detail = "The cohort is what is on a list now; delete the list instead.";
         return Err(Problem::new(Kind::Conflict, "cohort_in_use", detail).with("list", segment_id));
+    }
+    if segment_id.starts_with("exp_") {
+        let detail = "The cohort is a group of an experiment; delete the experiment instead.";
+        return Err(Problem::new(Kind::Conflict, "cohort_in_use", detail).with("experiment", segment_id));
     }
     let users = store::segments_naming(&segments.db, &app, ("cohort", &id)).await?;
     if !users.is_empty() {

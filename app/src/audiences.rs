@@ -1,0 +1,48 @@
+//! Hands what the role segments does with rules and cohorts to the role cohorts, which must not know it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use muster_cohorts::{Audience, Audiences, Stopped, ToKeep, Turn, Users};
+use muster_http::Problem;
+use muster_profile_store::Snapshot;
+use muster_segments::{Found, Kept, Segments};
+
+pub struct OfSegments(pub Segments);
+
+#[async_trait]
+impl Audiences for OfSegments {
+    async fn read(&self, app: &str, rule: &[u8], prefix: &str) -> Result<String, Problem> {
+        self.0.read_rule(app, rule, prefix).await
+    }
+
+    async fn inputs(&self, app: &str, rule: &str) -> Result<String, Problem> {
+        self.0.rule_inputs(app, rule).await
+    }
+
+    async fn find(&self, app: &str, rule: &str, stopped: Stopped) -> Result<Audience, Problem> {
+        let Found { snapshot, ds, universe, users, inputs } = self.0.find_users(app, rule, stopped).await?;
+        Ok(Audience { snapshot, ds, universe, users, inputs })
+    }
+
+    async fn turn(&self, app: &str, cost: u64) -> Result<Turn, Problem> {
+        Ok(Turn(Box::new(self.0.turn(app, cost).await?)))
+    }
+
+    async fn snapshot(&self, app: &str) -> Result<Arc<Snapshot>, Problem> {
+        self.0.snapshot(app).await
+    }
+
+    async fn members(&self, app: &str, cohort: &str) -> Result<Users, Problem> {
+        self.0.cohort_users(app, cohort).await
+    }
+
+    async fn keep(&self, cohort: ToKeep) -> Result<(), Problem> {
+        let ToKeep { app, id, owner, version, ds, universe, users } = cohort;
+        self.0.keep_users(&app, Kept { id, owner, version, ds, universe, users }).await
+    }
+
+    async fn forget(&self, app: &str, owner: &str, below: Option<u32>) -> Result<(), Problem> {
+        self.0.forget_users(app, owner, below).await
+    }
+}

@@ -1,0 +1,57 @@
+//! The cohorts service: what is done with cohorts once they are there. Experiments: users of an audience split
+//! into groups by salted hashes, checked beforehand, and compared afterwards.
+//!
+//! It owns the tables `experiment…`. The groups of an experiment are cohorts, which it has kept by the role
+//! segments, through [`Audiences`].
+
+mod answers;
+mod assignment;
+mod audiences;
+mod definition;
+mod error;
+mod jobs;
+mod operations;
+mod routes;
+mod store;
+
+use std::sync::Arc;
+
+use muster_days::Tz;
+use muster_http::Service;
+use muster_jobs::{Handler, Jobs};
+use muster_sql::Db;
+use std::collections::BTreeMap;
+
+pub use audiences::{Audience, Audiences, Stopped, ToKeep, Turn, Users};
+
+/// What the routes and jobs work with. Clones share everything.
+#[derive(Clone)]
+pub struct Cohorts {
+    pub db: Db,
+    pub jobs: Jobs,
+    pub audiences: Arc<dyn Audiences>,
+    /// Of apps whose catalogue and configuration do not say.
+    pub zone: Tz,
+    pub zones: BTreeMap<String, Tz>,
+}
+
+/// The service's part of the OpenAPI document, for a gateway in another process.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    routes::openapi()
+}
+
+/// The service's routes.
+pub fn service(cohorts: Cohorts) -> Service {
+    let cohorts = actix_web::web::Data::new(cohorts);
+    Service::of_apps("cohorts", routes::openapi(), move |config| routes::configure(config, &cohorts))
+}
+
+/// The handlers of the service's jobs.
+pub fn handlers(cohorts: Cohorts) -> Vec<Arc<dyn Handler>> {
+    vec![Arc::new(jobs::ExperimentHandler { cohorts })]
+}
+
+/// What the service sees to by itself, for ever: experiments that follow their audience.
+pub async fn follow(cohorts: Cohorts) {
+    operations::follow(cohorts).await;
+}

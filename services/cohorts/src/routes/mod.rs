@@ -1,0 +1,54 @@
+//! The service's part of the API.
+
+mod experiments;
+mod holdout;
+mod running;
+
+use actix_web::web::{self, Data, ServiceConfig};
+use utoipa::OpenApi;
+
+use crate::Cohorts;
+
+#[derive(OpenApi)]
+#[openapi(paths(
+    experiments::create,
+    experiments::list,
+    experiments::show,
+    experiments::change,
+    experiments::delete,
+    running::check,
+    running::start,
+    running::stop,
+    running::results,
+    running::place,
+    holdout::show,
+    holdout::put,
+))]
+struct Api;
+
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    Api::openapi()
+}
+
+pub fn configure(config: &mut ServiceConfig, data: &Data<Cohorts>) {
+    let at = |path: &str| web::resource(path);
+    let experiments = web::scope("/experiments")
+        .app_data(data.clone())
+        .service(at("").route(web::get().to(experiments::list)).route(web::post().to(experiments::create)))
+        .service(
+            at("/{id}")
+                .route(web::get().to(experiments::show))
+                .route(web::put().to(experiments::change))
+                .route(web::delete().to(experiments::delete)),
+        )
+        .service(at("/{id}/check").route(web::post().to(running::check)))
+        .service(at("/{id}/start").route(web::post().to(running::start)))
+        .service(at("/{id}/stop").route(web::post().to(running::stop)))
+        .service(at("/{id}/results").route(web::get().to(running::results)))
+        .service(at("/{id}/users/{user}").route(web::get().to(running::place)));
+    let holdout = at("/holdout")
+        .app_data(data.clone())
+        .route(web::get().to(holdout::show))
+        .route(web::put().to(holdout::put));
+    config.service(experiments).service(holdout);
+}

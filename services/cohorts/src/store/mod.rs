@@ -1,0 +1,20 @@
+//! The tables of this service. One function per query, the app first in each, the time an argument.
+
+mod experiments;
+mod holdout;
+mod starts;
+
+pub use experiments::{
+    ExperimentRow, NewVersion, change, create, delete, experiment, experiments, finish_start, following,
+    give_up, put_checked, put_version, stop, users_by_version,
+};
+pub use holdout::{holdout, put_holdout};
+pub use starts::{Reservation, reserve, would_take};
+
+use chrono::{DateTime, Utc};
+
+use crate::error::Error;
+
+pub fn time(millis: i64) -> Result<DateTime<Utc>, Error> {
+    DateTime::from_timestamp_millis(millis).ok_or_else(|| Error::Inside(format!("{millis} is no time")))
+}

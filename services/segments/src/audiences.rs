@@ -1,0 +1,172 @@
+//! What this service does for those who work with rules and cohorts without knowing of it: `wiring.rs` hands it to
+//! them. Rules are read, checked and evaluated as segments' are, and sets of users are kept as cohorts.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use chrono::Utc;
+use muster_days::Ds;
+use muster_evaluator::Control;
+use muster_http::{Kind, Problem};
+use muster_profile_store::Snapshot;
+use muster_rules::{Condition, Freshness, Part, Rule};
+use muster_sql::is_unique_violation;
+use roaring::RoaringBitmap;
+
+use crate::Segments;
+use crate::error::Error;
+use crate::operations::{self, Asked, Prepared};
+use crate::store::{self, NewCohort};
+use crate::turns::Turn;
+
+/// Asked at every block: true ends an evaluation.
+pub type Stopped = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// Who a rule holds, on one snapshot of its app.
+pub struct Found {
+    pub snapshot: Arc<Snapshot>,
+    pub ds: Ds,
+    /// Users of the rule's universe.
+    pub universe: u64,
+    /// Ordinals per bucket.
+    pub users: Vec<RoaringBitmap>,
+    /// Names the exact data it rests on.
+    pub inputs: String,
+}
+
+/// Users that are to be a cohort.
+pub struct Kept {
+    /// Beginning with `coh_`; letters, digits and `_`.
+    pub id: String,
+    /// Whose it is: no segment and no list.
+    pub owner: String,
+    pub version: u32,
+    pub ds: Ds,
+    /// Users it was taken from.
+    pub universe: u64,
+    pub users: Vec<RoaringBitmap>,
+}
+
+impl Segments {
+    /// The canonical text of a rule that stands under `prefix` of a request's body. What it names is known, though
+    /// a segment or list may have nothing made of it yet.
+    pub async fn read_rule(&self, app: &str, text: &[u8], prefix: &str) -> Result<String, Problem> {
+        let asked = Asked::read(self, app, text, prefix).await?;
+        let (segments, app, prefix) = (self.clone(), app.to_owned(), prefix.to_owned());
+        let checked = blocking(move || {
+            operations::check_rule(&segments, &app, &asked, &prefix)?;
+            Ok(asked.rule.to_json())
+        });
+        Ok(checked.await?)
+    }
+
+    /// Names the exact data that the rule would be evaluated on now.
+    pub async fn rule_inputs(&self, app: &str, rule: &str) -> Result<String, Problem> {
+        let asked = Asked::read(self, app, rule.as_bytes(), "").await?;
+        let (segments, app) = (self.clone(), app.to_owned());
+        Ok(blocking(move || Ok(Prepared::open(&segments, &app, &asked, "")?.inputs())).await?)
+    }
+
+    /// Who the rule holds now. Takes no turn.
+    pub async fn find_users(&self, app: &str, rule: &str, stopped: Stopped) -> Result<Found, Problem> {
+        let asked = Asked::read(self, app, rule.as_bytes(), "").await?;
+        let (segments, app) = (self.clone(), app.to_owned());
+        let found = blocking(move || {
+            let prepared = Prepared::open(&segments, &app, &asked, "")?;
+            let stopped = || stopped();
+            let control = Control { stopped: &stopped, progress: &|_| {} };
+            Ok(Found {
+                universe: prepared.bound.universe_size(&control)?,
+                users: prepared.bound.members(&control)?,
+                ds: prepared.as_of(),
+                inputs: prepared.inputs(),
+                snapshot: prepared.bound.shared_snapshot(),
+            })
+        });
+        Ok(found.await?)
+    }
+
+    /// A place in the line before the evaluator.
+    pub async fn turn(&self, app: &str, cost: u64) -> Result<Turn, Problem> {
+        Ok(self.turns.take(app, cost).await.map_err(Error::from)?)
+    }
+
+    /// The data of an app that is not disabled.
+    pub async fn snapshot(&self, app: &str) -> Result<Arc<Snapshot>, Problem> {
+        let (segments, app) = (self.clone(), app.to_owned());
+        Ok(blocking(move || operations::snapshot(&segments, &app)).await?)
+    }
+
+    /// Ordinals per bucket of the members of a cohort.
+    pub async fn cohort_users(&self, app: &str, cohort: &str) -> Result<Vec<RoaringBitmap>, Problem> {
+        let (segments, app, cohort) = (self.clone(), app.to_owned(), cohort.to_owned());
+        Ok(blocking(move || operations::members(&segments, &app, &cohort)).await?)
+    }
+
+    /// Done again for the same id it changes nothing.
+    pub async fn keep_users(&self, app: &str, kept: Kept) -> Result<(), Problem> {
+        let (segments, app) = (self.clone(), app.to_owned());
+        let row = blocking(move || write(&segments, &app, &kept)).await?;
+        match store::insert_cohort(&self.db, &row).await {
+            Err(Error::Sql(error)) if is_unique_violation(&error) => Ok(()),
+            inserted => Ok(inserted?),
+        }
+    }
+
+    /// Removes what was kept for an owner, up to and without a version, unless a rule names it; or all of it, and
+    /// then nothing when a rule names any.
+    pub async fn forget_users(&self, app: &str, owner: &str, below: Option<u32>) -> Result<(), Problem> {
+        let up_to = below.map_or(u32::MAX >> 1, |below| below.saturating_sub(1));
+        let old: BTreeSet<String> =
+            store::cohorts_up_to(&self.db, app, (owner, up_to)).await?.into_iter().collect();
+        if old.is_empty() {
+            return Ok(());
+        }
+        let named = store::cohorts_in_rules(&self.db, app).await?;
+        if below.is_none() && !old.is_disjoint(&named) {
+            let cohorts: Vec<String> = old.intersection(&named).cloned().collect();
+            let detail = "Segments use cohorts of it in their rules; change or delete these first.";
+            return Err(Problem::new(Kind::Conflict, "cohort_in_use", detail).with("cohorts", cohorts));
+        }
+        for cohort in old.difference(&named) {
+            if store::remove_cohort(&self.db, app, cohort).await? {
+                operations::remove_file(self, app, cohort.clone()).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes the file and answers the row that makes it visible. Its rule is itself: nothing else tells who is in it.
+fn write(segments: &Segments, app: &str, kept: &Kept) -> Result<NewCohort, Error> {
+    let snapshot = operations::snapshot(segments, app)?;
+    let (id, ds) = (kept.id.clone(), kept.ds);
+    segments.profiles.write_cohort(app, &id, ds, &kept.users)?;
+    let root = Condition::Cohort(id.clone());
+    let rule = Rule { universe: "all".to_owned(), as_of: Some(ds), root };
+    let (from, to, missing_days) = (None, None, Vec::new());
+    let pointer = "/where".to_owned();
+    let freshness =
+        Freshness { pointer, kind: Part::Cohort, name: id.clone(), ds: Some(ds), from, to, missing_days };
+    Ok(NewCohort {
+        app_id: app.to_owned(),
+        segment_id: kept.owner.clone(),
+        segment_version: kept.version,
+        job_id: id.clone(),
+        ds: ds.number(),
+        size: kept.users.iter().map(RoaringBitmap::len).sum::<u64>() as i64,
+        universe_size: kept.universe as i64,
+        hash: crate::hash::of_members(snapshot.directory(), &kept.users)?,
+        rule: rule.to_json(),
+        freshness: serde_json::to_string(&[freshness])?,
+        inputs: operations::inputs(&operations::plan_of(&id, ds), snapshot.manifest()),
+        created_at: Utc::now().timestamp_millis(),
+        id,
+    })
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Error::Inside(error.to_string()))?
+}
