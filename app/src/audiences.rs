@@ -1,12 +1,14 @@
 //! Hands what the role segments does with rules and cohorts to the role cohorts, which must not know it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use muster_cohorts::{Audience, Audiences, Stopped, ToKeep, Turn, Users};
+use muster_catalogue::AppSettings;
+use muster_cohorts::{Audience, Audiences, Exported, Newest, Stopped, ToExport, ToKeep, Turn, Users};
 use muster_http::Problem;
 use muster_profile_store::Snapshot;
-use muster_segments::{Found, Kept, Segments};
+use muster_segments::{Found, Kept, OnItsWay, Segments};
 
 pub struct OfSegments(pub Segments);
 
@@ -29,6 +31,10 @@ impl Audiences for OfSegments {
         Ok(Turn(Box::new(self.0.turn(app, cost).await?)))
     }
 
+    async fn settings(&self, app: &str) -> Result<AppSettings, Problem> {
+        self.0.settings(app).await
+    }
+
     async fn snapshot(&self, app: &str) -> Result<Arc<Snapshot>, Problem> {
         self.0.snapshot(app).await
     }
@@ -37,12 +43,25 @@ impl Audiences for OfSegments {
         self.0.cohort_users(app, cohort).await
     }
 
+    async fn newest(&self, app: &str, id: &str) -> Result<Newest, Problem> {
+        let cohort = self.0.newest_cohort(app, id).await?;
+        let users = cohort.size.unwrap_or_default();
+        Ok(Newest { id: cohort.id, ds: cohort.ds, version: cohort.segment_version, users, hash: cohort.hash })
+    }
+
+    async fn export(&self, export: ToExport) -> Result<Exported, Problem> {
+        let ToExport { app, users, ds, format, labels } = export;
+        let on_its_way = self.0.export_users(&app, users, &format, (labels, ds)).await?;
+        let OnItsWay { chunks, extension, label_days } = on_its_way;
+        Ok(Exported { chunks, extension, label_days })
+    }
+
     async fn keep(&self, cohort: ToKeep) -> Result<(), Problem> {
         let ToKeep { app, id, owner, version, ds, universe, users } = cohort;
         self.0.keep_users(&app, Kept { id, owner, version, ds, universe, users }).await
     }
 
-    async fn forget(&self, app: &str, owner: &str, below: Option<u32>) -> Result<(), Problem> {
-        self.0.forget_users(app, owner, below).await
+    async fn forget(&self, app: &str, owner: &str, but: BTreeSet<String>) -> Result<(), Problem> {
+        self.0.forget_users(app, owner, but).await
     }
 }

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    bench, catalogue, cohort, demo, estimate, export, import, job, key, lifecycle, list, migrate, segment,
-    serve, verify, why,
+    bench, catalogue, cohort, delivery, demo, estimate, experiment, export, import, job, key, lifecycle,
+    list, migrate, segment, serve, verify, why,
 };
 use crate::failure::Failure;
 
@@ -38,6 +38,10 @@ enum Command {
     List(list::ListArgs),
     /// List and show cohorts, what they are made up of and how they overlap
     Cohort(cohort::CohortArgs),
+    /// Split an audience into groups, and compare what becomes of them
+    Experiment(experiment::ExperimentArgs),
+    /// Bring cohorts to files, S3-compatible storage or webhooks
+    Delivery(delivery::DeliveryArgs),
     /// Work a cohort out again and compare
     Verify(verify::VerifyArgs),
     /// Say whether a user is in a cohort, and why
@@ -68,6 +72,8 @@ impl Cli {
             Some(Command::Segment(args)) => args.client.json,
             Some(Command::List(args)) => args.client.json,
             Some(Command::Cohort(args)) => args.client.json,
+            Some(Command::Experiment(args)) => args.client.json,
+            Some(Command::Delivery(args)) => args.client.json,
             Some(Command::Verify(args)) => args.client.json,
             Some(Command::Why(args)) => args.client.json,
             Some(Command::Export(args)) => args.client.json,
@@ -89,6 +95,8 @@ impl Cli {
             Some(Command::Segment(args)) => segment::run(args).await,
             Some(Command::List(args)) => list::run(args).await,
             Some(Command::Cohort(args)) => cohort::run(args).await,
+            Some(Command::Experiment(args)) => experiment::run(args).await,
+            Some(Command::Delivery(args)) => delivery::run(args).await,
             Some(Command::Verify(args)) => verify::run(args).await,
             Some(Command::Why(args)) => why::run(args).await,
             Some(Command::Export(args)) => export::run(args).await,
@@ -149,6 +157,13 @@ mod tests {
             "muster cohort spread --app shop coh_1 --event order --measure m_amount --quantiles 0.5,0.99",
             "muster cohort spread --app shop coh_1 --label level --tag gold",
             "muster cohort overlap --app shop coh_1 coh_2 seg_1",
+            "muster experiment create --app shop experiment.json",
+            "muster experiment check --app shop exp_1 --salts 20",
+            "muster experiment start --app shop exp_1 --from 20261101",
+            "muster experiment results --app shop exp_1 --sequential --no-cuped --label gender",
+            "muster experiment holdout --app shop --share 0.05",
+            "muster delivery send --app shop seg_1 --to crm --changes --format csv --labels gender",
+            "muster delivery destinations --app shop",
             "muster list create --app shop --name VIPs",
             "muster list add --app shop lst_1 ids.csv --reject-limit 0.5",
             "muster why --app shop coh_1 u1",
@@ -186,6 +201,8 @@ mod tests {
             "muster catalogue rollback --app shop -1",
             "muster segment create --app shop --name x --refresh hourly rule.json",
             "muster cohort overlap --app shop coh_1",
+            "muster experiment where --app shop exp_1",
+            "muster delivery send --app shop seg_1 --to crm --since coh_1",
             "muster cohort spread --app shop coh_1",
             "muster cohort spread --app shop coh_1 --label level",
             "muster list add --app shop lst_1",

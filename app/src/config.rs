@@ -24,8 +24,8 @@ use crate::commands::serve::ServeArgs;
 
 pub use sections::ServicesConfig;
 use sections::{
-    DatabaseConfig, IngestConfig, JobsConfig, LifecycleConfig, MetricsConfig, QueueConfig, SegmentsConfig,
-    StoreConfig,
+    DatabaseConfig, DeliveriesConfig, IngestConfig, JobsConfig, LifecycleConfig, MetricsConfig, QueueConfig,
+    SegmentsConfig, StoreConfig,
 };
 
 /// Every setting with its default and what it means.
@@ -48,6 +48,7 @@ pub struct Config {
     pub lifecycle: LifecycleConfig,
     pub segments: SegmentsConfig,
     pub metrics: MetricsConfig,
+    pub deliveries: DeliveriesConfig,
     pub gateway: muster_gateway::Settings,
 }
 

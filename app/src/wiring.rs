@@ -79,6 +79,7 @@ impl Parts {
             db: db.clone(),
             jobs: jobs.clone(),
             audiences: Arc::new(OfSegments(segments.clone())),
+            destinations: Arc::new(config.deliveries.destinations.clone()),
             zone: ingest.zone,
             zones: ingest.zones.clone(),
         };

@@ -3,8 +3,10 @@
 pub mod bench;
 pub mod catalogue;
 pub mod cohort;
+pub mod delivery;
 pub mod demo;
 pub mod estimate;
+pub mod experiment;
 pub mod export;
 pub mod import;
 pub mod job;

@@ -115,6 +115,13 @@ pub struct SegmentsConfig {
     pub kept_days: u32,
 }
 
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeliveriesConfig {
+    #[serde(default)]
+    pub destinations: muster_cohorts::Destinations,
+}
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MetricsConfig {

@@ -4,6 +4,7 @@ pub mod bar;
 pub mod catalogue;
 pub mod cohort;
 pub mod estimate;
+pub mod experiment;
 pub mod number;
 pub mod rule;
 pub mod table;

@@ -34,6 +34,7 @@ impl Process {
         command.arg("serve").arg("--data").arg(&self.data).arg("--config").arg(beside("toml"));
         // Of the S3 server that tests may start; it takes any.
         command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+        command.env("MUSTER_TEST_SECRET", "a secret of the tests");
         command.args(["--listen", &format!("127.0.0.1:{}", self.port)]).args(&self.args);
         self.child.get_or_insert_with(|| command.stdin(Stdio::null()).stderr(log).spawn().unwrap());
     }

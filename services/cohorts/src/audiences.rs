@@ -2,14 +2,18 @@
 //! that no service knows another. `app/src/audiences.rs` fills it in.
 
 use std::any::Any;
+use std::collections::BTreeSet;
+use std::io;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use muster_catalogue::Floor;
+use bytes::Bytes;
+use muster_catalogue::{AppSettings, Floor};
 use muster_days::Ds;
 use muster_http::Problem;
 use muster_profile_store::Snapshot;
 use roaring::RoaringBitmap;
+use tokio::sync::mpsc::Receiver;
 
 /// Ordinals per bucket.
 pub type Users = Vec<RoaringBitmap>;
@@ -41,6 +45,39 @@ pub struct ToKeep {
     pub users: Users,
 }
 
+/// A cohort that may be shown.
+pub struct Newest {
+    pub id: String,
+    pub ds: Ds,
+    /// Of the segment's rule, of the list, or of what it was kept for.
+    pub version: u32,
+    pub users: u64,
+    /// Equal for equal sets of user ids.
+    pub hash: String,
+}
+
+/// Users whose ids are wanted, and what they carry of some labels.
+pub struct ToExport {
+    pub app: String,
+    pub users: Users,
+    /// The day whose labels count.
+    pub ds: Ds,
+    /// `ndjson`, `csv` or `parquet`.
+    pub format: String,
+    /// By id or name.
+    pub labels: Vec<String>,
+}
+
+/// An export on its way.
+pub struct Exported {
+    /// An error is the last one, and says that the rest is missing.
+    pub chunks: Receiver<io::Result<Bytes>>,
+    /// Of a file.
+    pub extension: &'static str,
+    /// `10001=20261101`: the day of each label.
+    pub label_days: Vec<String>,
+}
+
 /// The right to evaluate; dropping it lets the next one in.
 pub struct Turn(#[allow(dead_code, reason = "it is held, not looked at")] pub Box<dyn Any + Send>);
 
@@ -58,17 +95,25 @@ pub trait Audiences: Send + Sync {
     /// Waits for a turn to evaluate something of this cost.
     async fn turn(&self, app: &str, cost: u64) -> Result<Turn, Problem>;
 
+    /// What the app's catalogue says, also of an app that is disabled.
+    async fn settings(&self, app: &str) -> Result<AppSettings, Problem>;
+
     /// The snapshot of an app that is not disabled.
     async fn snapshot(&self, app: &str) -> Result<Arc<Snapshot>, Problem>;
 
     /// Members of a cohort that was kept.
     async fn members(&self, app: &str, cohort: &str) -> Result<Users, Problem>;
 
+    /// The cohort of this id, or the newest of the segment or list of this id.
+    async fn newest(&self, app: &str, id: &str) -> Result<Newest, Problem>;
+
+    async fn export(&self, export: ToExport) -> Result<Exported, Problem>;
+
     async fn keep(&self, cohort: ToKeep) -> Result<(), Problem>;
 
-    /// Removes cohorts of an owner: those below a version, unless a rule names them; or all, and then none when a
-    /// rule names any.
-    async fn forget(&self, app: &str, owner: &str, below: Option<u32>) -> Result<(), Problem>;
+    /// Removes the cohorts of an owner but these, unless a rule names them. When none is to stay, none goes where a
+    /// rule names any: then it is a problem.
+    async fn forget(&self, app: &str, owner: &str, but: BTreeSet<String>) -> Result<(), Problem>;
 }
 
 /// The smallest crowd that the app lets be shown.

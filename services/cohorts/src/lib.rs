@@ -1,13 +1,15 @@
 //! The cohorts service: what is done with cohorts once they are there. Experiments: users of an audience split
-//! into groups by salted hashes, checked beforehand, and compared afterwards.
+//! into groups by salted hashes, checked beforehand, and compared afterwards. Deliveries: their ids brought to files,
+//! S3-compatible storage and webhooks.
 //!
-//! It owns the tables `experiment…`. The groups of an experiment are cohorts, which it has kept by the role
+//! It owns the tables `experiment…` and `delivery`. The groups of an experiment are cohorts, which it has kept by the role
 //! segments, through [`Audiences`].
 
 mod answers;
 mod assignment;
 mod audiences;
 mod definition;
+mod deliveries;
 mod error;
 mod jobs;
 mod operations;
@@ -22,7 +24,8 @@ use muster_jobs::{Handler, Jobs};
 use muster_sql::Db;
 use std::collections::BTreeMap;
 
-pub use audiences::{Audience, Audiences, Stopped, ToKeep, Turn, Users};
+pub use audiences::{Audience, Audiences, Exported, Newest, Stopped, ToExport, ToKeep, Turn, Users};
+pub use deliveries::{Destination, Destinations};
 
 /// What the routes and jobs work with. Clones share everything.
 #[derive(Clone)]
@@ -30,6 +33,8 @@ pub struct Cohorts {
     pub db: Db,
     pub jobs: Jobs,
     pub audiences: Arc<dyn Audiences>,
+    /// Where cohorts may be delivered to.
+    pub destinations: Arc<Destinations>,
     /// Of apps whose catalogue and configuration do not say.
     pub zone: Tz,
     pub zones: BTreeMap<String, Tz>,
@@ -48,7 +53,10 @@ pub fn service(cohorts: Cohorts) -> Service {
 
 /// The handlers of the service's jobs.
 pub fn handlers(cohorts: Cohorts) -> Vec<Arc<dyn Handler>> {
-    vec![Arc::new(jobs::ExperimentHandler { cohorts })]
+    vec![
+        Arc::new(deliveries::DeliveryHandler { cohorts: cohorts.clone() }),
+        Arc::new(jobs::ExperimentHandler { cohorts }),
+    ]
 }
 
 /// What the service sees to by itself, for ever: experiments that follow their audience.

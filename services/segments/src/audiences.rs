@@ -2,9 +2,12 @@
 //! them. Rules are read, checked and evaluated as segments' are, and sets of users are kept as cohorts.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use chrono::Utc;
+use muster_catalogue::AppSettings;
 use muster_days::Ds;
 use muster_evaluator::Control;
 use muster_http::{Kind, Problem};
@@ -12,10 +15,13 @@ use muster_profile_store::Snapshot;
 use muster_rules::{Condition, Freshness, Part, Rule};
 use muster_sql::is_unique_violation;
 use roaring::RoaringBitmap;
+use tokio::sync::mpsc::{Receiver, channel};
 
 use crate::Segments;
+use crate::answers::Cohort;
 use crate::error::Error;
-use crate::operations::{self, Asked, Prepared};
+use crate::operations::{self, Asked, Format, Prepared};
+use crate::routes::{CHUNKS, find_all, label_days};
 use crate::store::{self, NewCohort};
 use crate::turns::Turn;
 
@@ -45,6 +51,16 @@ pub struct Kept {
     /// Users it was taken from.
     pub universe: u64,
     pub users: Vec<RoaringBitmap>,
+}
+
+/// An export on its way.
+pub struct OnItsWay {
+    /// An error is the last one, and says that the rest is missing.
+    pub chunks: Receiver<io::Result<Bytes>>,
+    /// Of a file.
+    pub extension: &'static str,
+    /// `10001=20261101`: the day of each label.
+    pub label_days: Vec<String>,
 }
 
 impl Segments {
@@ -91,6 +107,12 @@ impl Segments {
         Ok(self.turns.take(app, cost).await.map_err(Error::from)?)
     }
 
+    /// What the app's catalogue says, also of an app that is disabled.
+    pub async fn settings(&self, app: &str) -> Result<AppSettings, Problem> {
+        let (store, app) = (self.profiles.clone(), app.to_owned());
+        Ok(blocking(move || Ok(store.catalogue(&app)?.settings.clone())).await?)
+    }
+
     /// The data of an app that is not disabled.
     pub async fn snapshot(&self, app: &str) -> Result<Arc<Snapshot>, Problem> {
         let (segments, app) = (self.clone(), app.to_owned());
@@ -103,6 +125,37 @@ impl Segments {
         Ok(blocking(move || operations::members(&segments, &app, &cohort)).await?)
     }
 
+    /// The cohort of this id, or the newest of the segment or list of this id, if it may be shown.
+    pub async fn newest_cohort(&self, app: &str, id: &str) -> Result<Cohort, Problem> {
+        operations::require_served(self, app).await?;
+        let found = find_all(self, app, vec![id.to_owned()]).await?;
+        let id = found.first().map_or(id, |(_, cohort)| &cohort.id);
+        Ok(store::cohort(&self.db, app, id).await?.ok_or(Error::NotFound("such cohort"))?)
+    }
+
+    /// Users' ids, and what they carry of the labels on the day. `format` is `ndjson`, `csv` or `parquet`.
+    pub async fn export_users(
+        &self,
+        app: &str,
+        users: Vec<RoaringBitmap>,
+        format: &str,
+        (labels, ds): (Vec<String>, Ds),
+    ) -> Result<OnItsWay, Problem> {
+        let format: Format = format.parse().map_err(|()| {
+            let problem =
+                Problem::new(Kind::Invalid, "invalid_body", "The format is `ndjson`, `csv` or `parquet`.");
+            problem.with_fault("/format", "unknown_format", None)
+        })?;
+        let (segments, app) = (self.clone(), app.to_owned());
+        let opened =
+            blocking(move || operations::export_users(&segments, &app, &users, format, (labels, ds)));
+        let export = opened.await?;
+        let label_days = label_days(&export);
+        let (to, chunks) = channel(CHUNKS);
+        tokio::task::spawn_blocking(move || export.run(&to));
+        Ok(OnItsWay { chunks, extension: format.extension(), label_days })
+    }
+
     /// Done again for the same id it changes nothing.
     pub async fn keep_users(&self, app: &str, kept: Kept) -> Result<(), Problem> {
         let (segments, app) = (self.clone(), app.to_owned());
@@ -113,17 +166,16 @@ impl Segments {
         }
     }
 
-    /// Removes what was kept for an owner, up to and without a version, unless a rule names it; or all of it, and
-    /// then nothing when a rule names any.
-    pub async fn forget_users(&self, app: &str, owner: &str, below: Option<u32>) -> Result<(), Problem> {
-        let up_to = below.map_or(u32::MAX >> 1, |below| below.saturating_sub(1));
-        let old: BTreeSet<String> =
-            store::cohorts_up_to(&self.db, app, (owner, up_to)).await?.into_iter().collect();
+    /// Removes what was kept for an owner but these, unless a rule names it. When none is to stay, nothing is removed
+    /// where a rule names any.
+    pub async fn forget_users(&self, app: &str, owner: &str, but: BTreeSet<String>) -> Result<(), Problem> {
+        let kept = store::cohorts_up_to(&self.db, app, (owner, u32::MAX >> 1)).await?;
+        let old: BTreeSet<String> = kept.into_iter().filter(|id| !but.contains(id)).collect();
         if old.is_empty() {
             return Ok(());
         }
         let named = store::cohorts_in_rules(&self.db, app).await?;
-        if below.is_none() && !old.is_disjoint(&named) {
+        if but.is_empty() && !old.is_disjoint(&named) {
             let cohorts: Vec<String> = old.intersection(&named).cloned().collect();
             let detail = "Segments use cohorts of it in their rules; change or delete these first.";
             return Err(Problem::new(Kind::Conflict, "cohort_in_use", detail).with("cohorts", cohorts));

@@ -28,7 +28,7 @@ use muster_rules::Caps;
 use muster_sql::Db;
 
 pub use answers::{Cohort, Segment, SegmentVersion};
-pub use audiences::{Found, Kept};
+pub use audiences::{Found, Kept, OnItsWay};
 pub use daily::daily;
 pub use jobs::ROUTINE;
 pub use operations::OpenCohorts;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::compare::{How, compare, false_discoveries, ratio};
+use super::compare::{How, compare, false_discoveries, newest, ratio};
 use super::drafts::{definition, find, require};
 use super::holdout::held_out;
 use super::split::split;
@@ -65,10 +65,10 @@ pub async fn check(
     };
     let (watched, told) = (run.clone(), run.clone());
     let stopped: Stopped = Arc::new(move || watched.stopped());
-    let audience = cohorts.audiences.find(app, &row.rule, stopped.clone()).await.map_err(Error::from)?;
     let turn = cohorts.audiences.turn(app, 1 + u64::from(search.salts)).await.map_err(Error::from)?;
+    let audience = cohorts.audiences.find(app, &row.rule, stopped.clone()).await.map_err(Error::from)?;
     let of = row.clone();
-    let done = super::evaluate(Some(turn), stopped, move |control| {
+    let done = super::evaluate(turn, stopped, move |control| {
         let progress = |done: f64| told.progress(done);
         find_salt(&of, (&definition, assignment), &audience, search, (control, &progress))
     });
@@ -91,8 +91,8 @@ fn find_salt(
     (control, progress): (&Control<'_>, &dyn Fn(f64)),
 ) -> Result<Check, Error> {
     let snapshot = &audience.snapshot;
-    let Some(before) = definition.days_before(audience.ds.plus(1)).filter(|_| !definition.metrics.is_empty())
-    else {
+    let before = newest(definition, snapshot).and_then(|newest| definition.days_before(newest.plus(1)));
+    let Some(before) = before.filter(|_| !definition.metrics.is_empty()) else {
         let detail = "A check needs metrics, and days to look back at: see `metrics` and `pre_days`.";
         return Err(Problem::new(Kind::Conflict, "nothing_to_check", detail).into());
     };

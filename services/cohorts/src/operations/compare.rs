@@ -61,6 +61,13 @@ pub fn known(snapshot: &Snapshot, definition: &Definition) -> Result<(), Error> 
     Ok(())
 }
 
+/// The newest day that any event of the definition has data of.
+pub fn newest(definition: &Definition, snapshot: &Snapshot) -> Option<Ds> {
+    let events = definition.metrics.iter().map(|metric| &metric.event).chain(&definition.exposure);
+    let newest = events.filter_map(|event| snapshot.manifest().events.get(event)?.days.keys().next_back());
+    newest.max().copied()
+}
+
 fn unknown(pointer: &str, what: &str, given: &str, nearest: Option<String>) -> Error {
     let hint = nearest.as_ref().map(|nearest| format!(" Did you mean `{nearest}`?")).unwrap_or_default();
     let problem = Problem::new(Kind::Invalid, "invalid_body", format!("There is no {what} `{given}`.{hint}"));

@@ -1,5 +1,7 @@
 //! Experiments before they begin and after they end.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use muster_days::{Ds, Tz};
 use muster_http::{Kind, Problem};
@@ -111,7 +113,7 @@ pub async fn stop(
 pub async fn delete(cohorts: &Cohorts, app: &str, id: &str) -> Result<(), Error> {
     let row = find(cohorts, app, id).await?;
     require(&row, &[State::Draft, State::Stopped], "Stop the experiment first")?;
-    cohorts.audiences.forget(app, id, None).await?;
+    cohorts.audiences.forget(app, id, BTreeSet::new()).await?;
     store::delete(&cohorts.db, app, id).await?.then_some(()).ok_or(Error::Moved)
 }
 
@@ -133,8 +135,8 @@ pub fn day(number: u32) -> Result<Ds, Error> {
 
 /// In the app's zone.
 pub async fn today(cohorts: &Cohorts, app: &str, now: DateTime<Utc>) -> Result<Ds, Error> {
-    let snapshot = cohorts.audiences.snapshot(app).await?;
-    let own = snapshot.catalogue().settings.time_zone.as_ref().and_then(|zone| zone.parse::<Tz>().ok());
+    let settings = cohorts.audiences.settings(app).await?;
+    let own = settings.time_zone.and_then(|zone| zone.parse::<Tz>().ok());
     let zone = own.or_else(|| cohorts.zones.get(app).copied()).unwrap_or(cohorts.zone);
     Ds::of(now, zone).ok_or_else(|| Error::Inside(format!("{now} is on no day")))
 }

@@ -82,10 +82,7 @@ pub async fn refresh(
     if row.state != "running" {
         return Ok(told(row.version));
     }
-    let version = next(cohorts, &row, run, now).await?;
-    // Those of the version before stay for who is looking at them.
-    cohorts.audiences.forget(app, id, Some(version.saturating_sub(1))).await.map_err(Error::from)?;
-    Ok(told(version))
+    Ok(told(next(cohorts, &row, run, now).await?))
 }
 
 async fn next(cohorts: &Cohorts, row: &ExperimentRow, run: &Run, now: DateTime<Utc>) -> Result<u32, Error> {
@@ -104,17 +101,19 @@ async fn next(cohorts: &Cohorts, row: &ExperimentRow, run: &Run, now: DateTime<U
         ever.push(before.iter().zip(now).map(|(before, now)| before | now).collect());
     }
     let version = row.version + 1;
-    let keeper = Keeper { cohorts, row, audience: &audience, version, stamp: &run.job.id };
-    let members = keeper.keep(&definition, &groups, &ever).await?;
+    let keeper = Keeper { cohorts, row, audience: &audience, version, run };
+    let kept = keeper.keep(&definition, &groups, &ever).await?;
     if !run.still_mine().await? {
         return Err(Error::Stopped);
     }
-    let (members, users) = keeper.told(&members)?;
+    let (members, users) = keeper.told(&kept)?;
     let (ds, inputs) = (audience.ds, &audience.inputs);
     let new = NewVersion { experiment: &row.id, version, ds, members: &members, users: &users, inputs };
-    match store::put_version(&cohorts.db, &row.app_id, &new, now).await? {
-        true => Ok(version),
-        // Another attempt has made it, or it was stopped: its cohorts go with the next version.
-        false => Ok(row.version),
+    if !store::put_version(&cohorts.db, &row.app_id, &new, now).await? {
+        // Another attempt has made it, or it was stopped: what was kept goes with the next version.
+        return Ok(row.version);
     }
+    // Those of the version before stay for who is looking at them.
+    keeper.forget_all_but(&[&before, &kept]).await?;
+    Ok(version)
 }

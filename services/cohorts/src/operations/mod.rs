@@ -8,6 +8,8 @@ mod holdout;
 mod place;
 mod results;
 mod shown;
+#[cfg(test)]
+mod simulated;
 mod split;
 mod start;
 
@@ -31,7 +33,7 @@ use crate::error::Error;
 /// Does the work on a thread of its own, until nobody waits for it any more or `stopped` says so. `turn` is held
 /// until then.
 async fn evaluate<T: Send + 'static>(
-    turn: Option<Turn>,
+    turn: Turn,
     stopped: Stopped,
     work: impl FnOnce(&Control<'_>) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {

@@ -1,5 +1,6 @@
 //! What an experiment came to: its groups beside control, on the days since it began.
 
+use std::cmp::Reverse;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,7 +13,7 @@ use muster_profile_store::Snapshot;
 use muster_rules::nearest;
 use serde_json::json;
 
-use super::compare::{How, compare, false_discoveries, ratio};
+use super::compare::{How, compare, false_discoveries, newest, ratio};
 use super::drafts::{day, definition, find, require};
 use super::split::and;
 use crate::Cohorts;
@@ -24,6 +25,8 @@ use crate::store::{self, ExperimentRow};
 
 /// Days without data that are told.
 const MISSING: usize = 100;
+/// Days up to the last one for which it is told how many were exposed until then.
+const BY_DAY: i64 = 60;
 /// Tags that are looked at by themselves, those that most users carry.
 const TAGS: usize = 30;
 
@@ -66,8 +69,12 @@ pub async fn results(
     for group in &members {
         groups.push(cohorts.audiences.members(app, &group.ever_cohort_id).await?);
     }
-    let planned = asked.sequential.then(|| groups.iter().map(|users| size(users)).collect());
-    let by_day = by_day(cohorts, &row, (&definition, floor), (&groups, &days), &stopped).await?;
+    let turn = cohorts.audiences.turn(app, cost(&definition, &asked)).await?;
+    let by_version = store::users_by_version(&cohorts.db, app, id).await?;
+    // As many as there were when it began: an interval that holds always must not learn from what comes.
+    let planned = by_version.first().filter(|_| asked.sequential);
+    let planned = planned.map(|(_, users)| serde_json::from_str(users)).transpose()?;
+    let by_day = by_day(cohorts, app, (&definition, floor), (&groups, &days, by_version), &stopped).await?;
     if let Some(exposure) = &definition.exposure {
         let exposed = exposed(cohorts, app, (exposure, &days), &stopped).await?;
         groups = groups.iter().map(|users| and(users, &exposed)).collect();
@@ -79,14 +86,19 @@ pub async fn results(
     let before = definition.days_before(*days.start()).filter(|_| asked.cuped).map(|(from, to)| from..=to);
     let how = How { days: days.clone(), before, level: asked.level, planned, floor };
     let case = Case { snapshot, definition, groups, days, how };
-    let turn = cohorts.audiences.turn(app, (1 + tags.len()) as u64).await?;
-    super::evaluate(Some(turn), stopped, move |control| {
+    super::evaluate(turn, stopped, move |control| {
         let mut results = case.results(&row.id, &asked, tags, control)?;
         results.sample_ratio_by_day = by_day;
         results.took_ms = (began.elapsed().as_secs_f64() * 1e6).round() / 1e3;
         Ok(results)
     })
     .await
+}
+
+/// In evaluations, more or less.
+fn cost(definition: &Definition, asked: &Asked) -> u64 {
+    let metrics = definition.metrics.len() as u64 * if asked.label.is_some() { 1 + TAGS as u64 } else { 1 };
+    1 + metrics + if definition.exposure.is_some() { BY_DAY as u64 } else { 0 }
 }
 
 /// From the first day that counts to the one that is asked for, or the newest that any metric has data of.
@@ -98,9 +110,7 @@ fn days(
 ) -> Result<RangeInclusive<Ds>, Error> {
     let from =
         row.from_ds.map(day).transpose()?.ok_or_else(|| Error::Inside(format!("{} has no day", row.id)))?;
-    let events = definition.metrics.iter().map(|metric| &metric.event).chain(&definition.exposure);
-    let newest = events.filter_map(|event| snapshot.manifest().events.get(event)?.days.keys().next_back());
-    let newest = newest.max().copied();
+    let newest = newest(definition, snapshot);
     let last = row.to_ds.map(day).transpose()?;
     let to = asked.or(newest).map(|to| last.map_or(to, |last| to.min(last)));
     match to.filter(|to| *to >= from) {
@@ -131,9 +141,9 @@ async fn exposed(
 /// exposure, whenever groups were made, those who were split until then.
 async fn by_day(
     cohorts: &Cohorts,
-    row: &ExperimentRow,
+    app: &str,
     (definition, floor): (&Definition, Floor),
-    (groups, days): (&[Users], &RangeInclusive<Ds>),
+    (groups, days, by_version): (&[Users], &RangeInclusive<Ds>, Vec<(u32, String)>),
     stopped: &Stopped,
 ) -> Result<Vec<DaySampleRatio>, Error> {
     let told = |ds: Ds, users: Vec<u64>| DaySampleRatio {
@@ -143,14 +153,14 @@ async fn by_day(
     };
     let mut by_day = Vec::new();
     let Some(exposure) = &definition.exposure else {
-        for (ds, users) in store::users_by_version(&cohorts.db, &row.app_id, &row.id).await? {
+        for (ds, users) in by_version {
             by_day.push(told(day(ds)?, serde_json::from_str(&users)?));
         }
         return Ok(by_day);
     };
-    for ds in days.start().through(*days.end()) {
+    for ds in (*days.start()).max(days.end().plus(1 - BY_DAY)).through(*days.end()) {
         let until = *days.start()..=ds;
-        let exposed = exposed(cohorts, &row.app_id, (exposure, &until), stopped).await?;
+        let exposed = exposed(cohorts, app, (exposure, &until), stopped).await?;
         by_day.push(told(ds, groups.iter().map(|users| size(&and(users, &exposed))).collect()));
     }
     Ok(by_day)
@@ -173,15 +183,18 @@ async fn tags(
             Problem::new(Kind::NotFound, "label_not_found", format!("There is no label `{label}`.{hint}"));
         return Err(problem.with_fault("label", "unknown_label", nearest).into());
     };
+    let day = entry.days.range(..=ds).next_back().map(|(day, _)| *day);
+    let part = day.map(|day| snapshot.label(*id, day)).transpose()?.flatten();
+    let mut most: Vec<(i64, u64)> =
+        part.iter().flat_map(|part| &part.meta().tags).map(|(code, tag)| (*code, tag.users)).collect();
+    most.sort_by_key(|(code, users)| (Reverse(*users), *code));
     let mut tags = Vec::new();
-    for (code, name) in &entry.tags {
+    for (code, _) in most.into_iter().take(TAGS) {
         let rule = json!({ "as_of": ds, "where": { "label": id, "in": [code] } });
         let rule = cohorts.audiences.read(app, rule.to_string().as_bytes(), "").await?;
         let users = cohorts.audiences.find(app, &rule, stopped.clone()).await?.users;
-        tags.push((*code, name.clone(), users));
+        tags.push((code, entry.tags.get(&code).cloned().unwrap_or_default(), users));
     }
-    tags.sort_by_key(|(code, _, users)| (std::cmp::Reverse(size(users)), *code));
-    tags.truncate(TAGS);
     Ok(tags)
 }
 

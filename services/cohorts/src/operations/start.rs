@@ -1,5 +1,6 @@
 //! The start of an experiment: its part of the layer is taken at once, its groups are made by a job.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -88,9 +89,10 @@ pub async fn start(
     if let Err(failure) = &done
         && !failure.retry
     {
+        // Before anybody may start it anew, and keep cohorts of it.
+        cohorts.audiences.forget(app, id, BTreeSet::new()).await.map_err(Error::from)?;
         let told = json!({ "code": failure.code, "detail": failure.detail }).to_string();
         store::give_up(&cohorts.db, (app, id, &run.job.id), &told, now).await?;
-        cohorts.audiences.forget(app, id, None).await.map_err(Error::from)?;
     }
     done
 }
@@ -114,12 +116,12 @@ async fn make_first(
         );
         return Err(Problem::new(Kind::Forbidden, "below_floor", detail).into());
     }
-    let keeper = Keeper { cohorts, row, audience: &audience, version: 1, stamp: &run.job.id };
-    let members = keeper.keep(&definition, &groups, &groups).await?;
+    let keeper = Keeper { cohorts, row, audience: &audience, version: 1, run };
+    let kept = keeper.keep(&definition, &groups, &groups).await?;
     if !run.still_mine().await? {
         return Err(Error::Stopped);
     }
-    let (members, users) = keeper.told(&members)?;
+    let (members, users) = keeper.told(&kept)?;
     let new = NewVersion {
         experiment: &row.id,
         version: 1,
@@ -128,10 +130,13 @@ async fn make_first(
         users: &users,
         inputs: &audience.inputs,
     };
-    store::finish_start(&cohorts.db, (&row.app_id, &run.job.id), &new, now).await?;
-    Ok(
-        json!({ "experiment_id": row.id, "version": 1, "ds": audience.ds, "groups": groups.iter().map(|users| size(users)).collect::<Vec<_>>() }),
-    )
+    if !store::finish_start(&cohorts.db, (&row.app_id, &run.job.id), &new, now).await? {
+        // It was stopped in this very moment; what was kept goes with the next start, or with the experiment.
+        return Err(Error::Stopped);
+    }
+    keeper.forget_all_but(&[&kept]).await?;
+    let users: Vec<u64> = groups.iter().map(|users| size(users)).collect();
+    Ok(json!({ "experiment_id": row.id, "version": 1, "ds": audience.ds, "users": users }))
 }
 
 pub fn assignment(row: &ExperimentRow) -> Result<Assignment, Error> {
@@ -146,9 +151,10 @@ pub async fn groups_of(
     assignment: &Assignment,
     stopped: Stopped,
 ) -> Result<(Audience, Vec<Users>), Error> {
+    let turn = cohorts.audiences.turn(&row.app_id, 1).await?;
     let audience = cohorts.audiences.find(&row.app_id, &row.rule, stopped.clone()).await?;
     let assignment = assignment.clone();
-    super::evaluate(None, stopped, move |_| {
+    super::evaluate(turn, stopped, move |_| {
         let groups = split(&audience.snapshot, &audience.users, &assignment)?;
         Ok((audience, groups))
     })
@@ -161,8 +167,9 @@ pub struct Keeper<'a> {
     pub row: &'a ExperimentRow,
     pub audience: &'a Audience,
     pub version: u32,
-    /// The id of the job: the ids of the cohorts follow from it, so that a second attempt makes the same.
-    pub stamp: &'a str,
+    /// The ids of the cohorts follow from job and attempt: a worker that was given up, and is not dead, writes over
+    /// nobody's.
+    pub run: &'a Run,
 }
 
 impl Keeper<'_> {
@@ -193,7 +200,8 @@ impl Keeper<'_> {
     }
 
     async fn keep_one(&self, suffix: &str, users: &[RoaringBitmap]) -> Result<String, Error> {
-        let id = format!("{}_{suffix}", self.stamp.replacen("job_", "coh_", 1));
+        let job = self.run.job.id.replacen("job_", "coh_", 1);
+        let id = format!("{job}_a{}_{suffix}", self.run.job.attempt);
         let cohort = ToKeep {
             app: self.row.app_id.clone(),
             id: id.clone(),
@@ -205,6 +213,13 @@ impl Keeper<'_> {
         };
         self.cohorts.audiences.keep(cohort).await?;
         Ok(id)
+    }
+
+    /// Cohorts of versions before, and of attempts that came to nothing.
+    pub async fn forget_all_but(&self, kept: &[&[GroupMembers]]) -> Result<(), Error> {
+        let ids = kept.iter().flat_map(|groups| groups.iter());
+        let ids = ids.flat_map(|group| [group.cohort_id.clone(), group.ever_cohort_id.clone()]);
+        Ok(self.cohorts.audiences.forget(&self.row.app_id, &self.row.id, ids.collect()).await?)
     }
 
     /// The groups, and everybody who was ever in them, as JSON.

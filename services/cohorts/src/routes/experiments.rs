@@ -8,14 +8,13 @@ use muster_http::{Caller, Page, PageQuery, Problem, ProblemBody, Role};
 
 use crate::Cohorts;
 use crate::answers::Experiment;
-use crate::audiences::floor;
 use crate::definition::Definition;
 use crate::operations;
 use crate::store::{self, ExperimentRow};
 
 pub(super) async fn shown(cohorts: &Cohorts, row: ExperimentRow) -> Result<Experiment, Problem> {
-    let snapshot = cohorts.audiences.snapshot(&row.app_id).await?;
-    Ok(operations::shown(row, floor(&snapshot))?)
+    let floor = cohorts.audiences.settings(&row.app_id).await?.floor();
+    Ok(operations::shown(row, floor)?)
 }
 
 /// Create an experiment, as a draft.

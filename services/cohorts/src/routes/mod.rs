@@ -8,6 +8,7 @@ use actix_web::web::{self, Data, ServiceConfig};
 use utoipa::OpenApi;
 
 use crate::Cohorts;
+use crate::deliveries::routes as deliveries;
 
 #[derive(OpenApi)]
 #[openapi(paths(
@@ -23,6 +24,10 @@ use crate::Cohorts;
     running::place,
     holdout::show,
     holdout::put,
+    deliveries::deliver,
+    deliveries::list,
+    deliveries::show,
+    deliveries::destinations,
 ))]
 struct Api;
 
@@ -50,5 +55,11 @@ pub fn configure(config: &mut ServiceConfig, data: &Data<Cohorts>) {
         .app_data(data.clone())
         .route(web::get().to(holdout::show))
         .route(web::put().to(holdout::put));
-    config.service(experiments).service(holdout);
+    let of_deliveries = web::scope("/deliveries")
+        .app_data(data.clone())
+        .service(at("").route(web::get().to(deliveries::list)).route(web::post().to(deliveries::deliver)))
+        .service(at("/{id}").route(web::get().to(deliveries::show)));
+    let destinations =
+        at("/destinations").app_data(data.clone()).route(web::get().to(deliveries::destinations));
+    config.service(experiments).service(holdout).service(of_deliveries).service(destinations);
 }

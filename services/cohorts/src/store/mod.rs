@@ -15,6 +15,7 @@ use chrono::{DateTime, Utc};
 
 use crate::error::Error;
 
+/// Of a column.
 pub fn time(millis: i64) -> Result<DateTime<Utc>, Error> {
     DateTime::from_timestamp_millis(millis).ok_or_else(|| Error::Inside(format!("{millis} is no time")))
 }

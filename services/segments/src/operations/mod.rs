@@ -26,7 +26,7 @@ pub use behaviour::{OverDays, behaviour, behaviour_by_value};
 pub use difference::difference;
 pub use estimate::{Contract, estimate};
 pub use explain::membership;
-pub use export::{Format, export};
+pub use export::{Export, Format, export, export_users};
 pub use floor::floor;
 pub use keep::{SegmentChange, change, check_rule, create, get, shown};
 pub use lists::{

@@ -73,7 +73,7 @@ fn bounded(users: usize, cohorts: &[String]) -> Result<(), Error> {
 
 /// The cohorts by their ids, those of segments and lists by theirs, with what was asked for. One that is not there
 /// or may not be shown refuses them all.
-pub(super) async fn find_all(
+pub async fn find_all(
     segments: &Segments,
     app: &str,
     asked: Vec<String>,

@@ -11,6 +11,9 @@ mod profile;
 mod segments;
 mod users;
 
+pub use members::find_all;
+pub use users::{CHUNKS, label_days};
+
 use actix_web::web::{self, Data, ServiceConfig};
 use utoipa::OpenApi;
 

@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use actix_web::web::{Data, Json, Path, Query};
 use futures::stream;
+use muster_days::Ds;
 use muster_http::{Caller, Kind, Problem, Role};
 use serde::Deserialize;
 use tokio::sync::mpsc;
@@ -16,7 +17,7 @@ use crate::answers::Membership;
 use crate::operations::{self, Asked, Format};
 
 /// Chunks that may wait for a slow reader.
-const CHUNKS: usize = 4;
+pub const CHUNKS: usize = 4;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -69,10 +70,7 @@ pub async fn export(
     let size = cohort.size.unwrap_or_default();
     let opened = tokio::task::spawn_blocking(move || operations::export(&segments, &cohort, format, labels));
     let export = opened.await.map_err(Problem::internal)??;
-    let days: Vec<String> = export
-        .label_days()
-        .map(|(label, ds)| format!("{label}={}", ds.map(|ds| ds.to_string()).unwrap_or_default()))
-        .collect();
+    let days = label_days(&export);
     let (to, from) = mpsc::channel(CHUNKS);
     tokio::task::spawn_blocking(move || export.run(&to));
     let chunks = stream::unfold(from, |mut from| async move { Some((from.recv().await?, from)) });
@@ -85,6 +83,14 @@ pub async fn export(
         answer.insert_header(("Muster-Label-Days", days.join(", ")));
     }
     Ok(answer.streaming(chunks))
+}
+
+/// `10001=20261101`: the day of each label; nothing behind `=` where it has none.
+pub fn label_days(export: &operations::Export) -> Vec<String> {
+    let told = |(label, ds): (i64, Option<Ds>)| {
+        format!("{label}={}", ds.map(|ds| ds.to_string()).unwrap_or_default())
+    };
+    export.label_days().map(told).collect()
 }
 
 /// Say whether a user is in a cohort, and why.

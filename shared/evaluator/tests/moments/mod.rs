@@ -98,7 +98,7 @@ fn moments_are_those_of_the_plain_numbers() {
         let app = random_app(&mut rng, users, buckets);
         telling += check(&app, &mut rng);
     }
-    assert!(telling > 50, "{telling}");
+    assert!(telling > 30, "{telling}");
 }
 
 #[test]

@@ -11,8 +11,10 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use muster_bitmaps::{BitmapView, encode};
 use muster_days::Ds;
-use muster_profile_store::{CohortFile, Place, Snapshot, StoreError};
+use muster_profile_store::{Place, Snapshot, StoreError};
+use roaring::RoaringBitmap;
 use tokio::sync::mpsc::Sender;
 
 use super::profile::Scope;
@@ -25,9 +27,10 @@ use carried::{Carried, Column};
 use chunks::Chunks;
 use format::Sink;
 
-/// A cohort opened for export.
+/// Users opened for export.
 pub struct Export {
-    file: CohortFile,
+    /// By bucket: their bitmap, as portable bytes.
+    members: Vec<Vec<u8>>,
     snapshot: Arc<Snapshot>,
     format: Format,
     columns: Vec<Column>,
@@ -41,18 +44,30 @@ pub fn export(
     format: Format,
     (labels, ds): (Vec<String>, Option<Ds>),
 ) -> Result<Export, Error> {
+    let users = super::members(segments, &cohort.app_id, &cohort.id)?;
+    export_users(segments, &cohort.app_id, &users, format, (labels, ds.unwrap_or(cohort.ds)))
+}
+
+/// The same of any users: ordinals per bucket.
+pub fn export_users(
+    segments: &Segments,
+    app: &str,
+    users: &[RoaringBitmap],
+    format: Format,
+    (labels, ds): (Vec<String>, Ds),
+) -> Result<Export, Error> {
     super::on_newest_data(|| {
-        let snapshot = snapshot(segments, &cohort.app_id)?;
-        let file = super::members::file(segments, &cohort.app_id, &cohort.id)?;
+        let snapshot = snapshot(segments, app)?;
         let columns = match labels.is_empty() {
             true => Vec::new(),
             false => {
-                let scope = Scope { labels: labels.clone(), ds, top: 0 };
-                let asked = scope.parts(&snapshot, ds.unwrap_or(cohort.ds))?;
+                let scope = Scope { labels: labels.clone(), ds: Some(ds), top: 0 };
+                let asked = scope.parts(&snapshot, ds)?;
                 asked.into_iter().map(|label| Column::new(&snapshot, label)).collect()
             }
         };
-        Ok(Export { file, snapshot, format, columns })
+        let members = users.iter().map(encode).collect();
+        Ok(Export { members, snapshot, format, columns })
     })
 }
 
@@ -80,8 +95,9 @@ impl Export {
         let names: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
         let mut sink = Sink::begin(self.format, &names, Chunks::new(to.clone()))?;
         let mut users = 0;
-        for bucket in 0..self.file.meta().buckets {
-            let Some(members) = self.file.members(bucket)? else { continue };
+        for (bucket, members) in (0..).zip(&self.members) {
+            let members =
+                BitmapView::parse_trusted(members).map_err(|error| Error::Inside(error.to_string()))?;
             let mut ids = self.snapshot.directory().ids(bucket);
             let mut carried = Carried::open(&self.columns, bucket)?;
             for (key, container) in members.containers() {

@@ -1,0 +1,142 @@
+//! `muster delivery`: cohorts brought to where they are needed.
+
+use clap::{Args, Subcommand};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::client::job::Job;
+use crate::client::upload::job_in;
+use crate::client::{Client, ClientArgs, follow, idempotency};
+use crate::failure::Failure;
+use crate::show::table::Table;
+use crate::show::{self, number, text};
+
+#[derive(Debug, Clone, Args)]
+pub struct DeliveryArgs {
+    #[command(flatten)]
+    pub client: ClientArgs,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum Action {
+    /// Deliver a cohort, by a job
+    Send {
+        #[arg(long)]
+        app: String,
+        /// A cohort, or a segment or list, of which the newest is meant
+        #[arg(value_name = "COHORT")]
+        of: String,
+        /// Name of the destination
+        #[arg(long)]
+        to: String,
+        /// Only who entered or left since the last delivery there
+        #[arg(long)]
+        changes: bool,
+        /// With --changes: since this cohort
+        #[arg(long, value_name = "COHORT", requires = "changes")]
+        since: Option<String>,
+        #[arg(long, default_value = "ndjson", value_parser = ["ndjson", "csv", "parquet"])]
+        format: String,
+        /// Labels by id or name, with commas between, to stand beside each id
+        #[arg(long)]
+        labels: Option<String>,
+    },
+    /// Deliveries of an app, the newest first
+    All {
+        #[arg(long)]
+        app: String,
+    },
+    /// A delivery, with its manifest
+    Show {
+        #[arg(long)]
+        app: String,
+        /// Id of the delivery
+        #[arg(value_name = "DELIVERY")]
+        id: String,
+    },
+    /// Where the app may deliver to
+    Destinations {
+        #[arg(long)]
+        app: String,
+    },
+}
+
+pub async fn run(args: DeliveryArgs) -> Result<(), Failure> {
+    let client = args.client.client()?;
+    let quiet = args.client.json;
+    let answer = match &args.action {
+        Action::Send { .. } => send(&client, &args.action, quiet).await?,
+        Action::All { app } => client.list(&["apps", app, "deliveries"], &[]).await?,
+        Action::Show { app, id } => {
+            client.json(client.request(Method::GET, &["apps", app, "deliveries", id])?).await?
+        }
+        Action::Destinations { app } => {
+            client.json(client.request(Method::GET, &["apps", app, "destinations"])?).await?
+        }
+    };
+    show::print(match &args.action {
+        _ if quiet => answer.to_string(),
+        Action::Send { .. } => manifest(answer.get("result").unwrap_or(&Value::Null)),
+        Action::All { .. } => listed(&answer),
+        Action::Show { .. } => match answer.get("manifest") {
+            Some(told) if told.is_object() => manifest(told),
+            _ => format!("it is not done yet: muster job watch {}", text(&answer, "job_id")),
+        },
+        Action::Destinations { .. } => destinations(&answer),
+    });
+    Ok(())
+}
+
+/// The job once it is done.
+async fn send(client: &Client, action: &Action, quiet: bool) -> Result<Value, Failure> {
+    let Action::Send { app, of, to, changes, since, format, labels } = action else { return Ok(Value::Null) };
+    let labels: Vec<&str> = labels.iter().flat_map(|labels| labels.split(',')).map(str::trim).collect();
+    let mode = if *changes { "changes" } else { "full" };
+    let body = json!({
+        "of": of, "destination": to, "mode": mode, "since": since, "format": format, "labels": labels,
+    });
+    let (header, key) = idempotency();
+    let request = client.request(Method::POST, &["apps", app, "deliveries"])?.header(header, key);
+    let job = Job { raw: job_in(client.json(request.json(&body)).await?) };
+    Ok(follow::to_success(client, job.id(), quiet).await?.raw)
+}
+
+fn manifest(told: &Value) -> String {
+    let mut table = Table::new(&["WHAT", "USERS", "BYTES", "FILE OR BATCHES", "SHA-256"]);
+    for part in told.get("parts").and_then(Value::as_array).into_iter().flatten() {
+        let file = text(part, "file");
+        table.row(vec![
+            text(part, "what"),
+            number::count(part.get("users")),
+            number::count(part.get("bytes")),
+            if file.is_empty() { text(part, "batches") } else { file },
+            text(part, "sha256"),
+        ]);
+    }
+    let [cohort, ds, hash] = ["cohort_id", "ds", "hash"].map(|key| text(told, key));
+    let since = match text(told, "since") {
+        since if since.is_empty() => String::new(),
+        since => format!(", changes since {since}"),
+    };
+    let users = number::count(told.get("users"));
+    format!("{cohort} of {ds}, {users} users, {hash}{since}\n{}", table.to_text())
+}
+
+fn listed(answer: &Value) -> String {
+    let mut table = Table::new(&["ID", "OF", "TO", "MODE", "JOB", "CREATED", "FINISHED"]);
+    for delivery in answer.get("items").and_then(Value::as_array).into_iter().flatten() {
+        let keys = ["id", "of", "destination", "mode", "job_id", "created_at", "finished_at"];
+        table.row(keys.map(|key| text(delivery, key)).to_vec());
+    }
+    table.to_text()
+}
+
+fn destinations(answer: &Value) -> String {
+    let mut table = Table::new(&["NAME", "KIND"]);
+    for destination in answer.as_array().into_iter().flatten() {
+        table.row(vec![text(destination, "name"), text(destination, "kind")]);
+    }
+    table.to_text()
+}

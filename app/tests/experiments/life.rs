@@ -1,0 +1,160 @@
+//! Experiments that are checked first, that follow their audience, and whose start is killed.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::Server;
+use crate::{
+    USERS, create, get, groups, halves, import, metrics, mix, near, order, path, position, start, third,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_exposed_are_compared_and_a_check_finds_a_better_salt() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&dir.path().join("data")).await;
+    let client = server.client();
+    import(&client).await;
+    let body = json!({
+        "name": "seen", "groups": halves(), "metrics": metrics(), "exposure": "seen", "pre_days": 6,
+        "population": {"where": {"label": "third", "in": ["t1"]}},
+    });
+    let experiment = create(&client, &body).await;
+    let checked = async |salts: u32| {
+        let (status, job) = client.post(&path(&experiment, "/check"), &json!({"salts": salts})).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{job}");
+        let job = client.wait(job["id"].as_str().unwrap()).await;
+        assert_eq!(job["state"], "done", "{job}");
+        job["result"].clone()
+    };
+    let smallest = |check: &Value| {
+        let groups = check["metrics"].as_array().unwrap().iter().map(|metric| &metric["groups"][1]);
+        groups.map(|group| group["against_control"]["p_value"].as_f64().unwrap()).fold(1.0, f64::min)
+    };
+    let first = checked(0).await;
+    assert_eq!((&first["from"], &first["to"]), (&json!(20210107), &json!(20210112)));
+    assert_eq!((&first["salt"], &first["salts"]), (&experiment["id"], &json!(1)));
+    let best = checked(30).await;
+    assert!(smallest(&best) >= smallest(&first).max(0.3) && best["balanced"] == true, "{best}");
+    let draft = get(&client, &path(&experiment, "")).await;
+    assert_eq!((&draft["check"], &draft["salt"]), (&best, &best["salt"]));
+
+    // What was checked is what starts.
+    let running = start(&client, &experiment, 20210109).await;
+    let groups = groups(&client, &running, "cohort_id").await;
+    assert_eq!(best["users"], json!(groups.iter().map(BTreeSet::len).collect::<Vec<_>>()));
+    let salt = best["salt"].as_str().unwrap();
+    assert!(
+        (0..USERS)
+            .filter(|user| third(*user) == 1)
+            .all(|user| { groups[usize::from(position(salt, user) >= 500_000)].contains(&user) })
+    );
+    let results = get(&client, &path(&experiment, "/results?cuped=false&to=20210111")).await;
+    let exposed = |user: usize, to: usize| (9..=to).any(|day| mix(user, day + 50).is_multiple_of(3));
+    for (group, users) in results["metrics"][1]["groups"].as_array().unwrap().iter().zip(&groups) {
+        let orders =
+            |user: usize| (9..=11).filter_map(|day| order(user, day)).map(|order| order.0).sum::<i64>();
+        let exposed: Vec<usize> = users.iter().copied().filter(|user| exposed(*user, 11)).collect();
+        assert_eq!(group["users"], exposed.len());
+        let mean = exposed.iter().map(|user| orders(*user)).sum::<i64>() as f64 / exposed.len() as f64;
+        assert!(near(&group["mean"], mean), "{group}");
+    }
+    let by_day = results["sample_ratio_by_day"].as_array().unwrap();
+    assert_eq!(by_day.len(), 3);
+    for (day, told) in (9..).zip(by_day) {
+        let users: Vec<usize> =
+            groups.iter().map(|users| users.iter().filter(|user| exposed(**user, day)).count()).collect();
+        assert_eq!((&told["ds"], &told["users"]), (&json!(20210100 + day), &json!(users)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_following_experiment_takes_in_who_comes_and_remembers_who_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&dir.path().join("data")).await;
+    let client = server.client();
+    import(&client).await;
+    let body = |membership: &str| {
+        json!({
+            "name": membership, "membership": membership, "groups": halves(), "metrics": metrics(),
+            "population": {"where": {"label": "third", "in": ["t0"]}},
+        })
+    };
+    let following = create(&client, &body("following")).await;
+    let frozen = create(&client, &body("frozen")).await;
+    let (first, still) =
+        (start(&client, &following, 20210108).await, start(&client, &frozen, 20210108).await);
+    let before = groups(&client, &first, "cohort_id").await;
+
+    // Users move on by one third.
+    let mut rows = "ds,app_id,label_id,label_name,user_id,tag_id,tag_name\n".to_owned();
+    for user in 0..USERS {
+        let now = if user.is_multiple_of(2) { third(user) } else { third(user + 1) };
+        writeln!(rows, "20210112,shop,1,third,u{user},{now},t{now}").unwrap();
+    }
+    assert_eq!(client.import_csv("kind=labels", &rows).await["state"], "done");
+    let mut second = Value::Null;
+    for _ in 0..600 {
+        second = get(&client, &path(&following, "")).await;
+        if second["version"] == 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!((&second["version"], &second["population_ds"]), (&json!(2), &json!(20210112)), "{second}");
+    let (now, ever) =
+        (groups(&client, &second, "cohort_id").await, groups(&client, &second, "ever_cohort_id").await);
+    let salt = second["salt"].as_str().unwrap();
+    for group in 0..2 {
+        let in_group = |user: &usize| usize::from(position(salt, *user) >= 500_000) == group;
+        let today =
+            |user: &usize| if user.is_multiple_of(2) { third(*user) == 0 } else { third(*user + 1) == 0 };
+        let expected: BTreeSet<usize> = (0..USERS).filter(today).filter(in_group).collect();
+        assert_eq!(now[group], expected);
+        assert_eq!(ever[group], &before[group] | &expected, "nobody is forgotten");
+        assert!(ever[group].len() > now[group].len() && ever[group].len() > before[group].len());
+    }
+    let results = get(&client, &path(&following, "/results")).await;
+    assert_eq!(results["metrics"][0]["groups"][0]["users"], ever[0].len());
+    let by_version: Vec<u64> = results["sample_ratio_by_day"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|day| day["users"][0].as_u64().unwrap())
+        .collect();
+    assert_eq!(by_version, [before[0].len() as u64, ever[0].len() as u64]);
+    let unmoved = get(&client, &path(&frozen, "")).await;
+    assert_eq!((&unmoved["version"], &unmoved["members"]), (&json!(1), &still["members"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_survives_being_killed_and_makes_its_groups_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let mut server = Server::start(&data).await;
+    import(&server.client()).await;
+    for wait in [0, 15, 60] {
+        let client = server.client();
+        let experiment =
+            create(&client, &json!({"name": "killed", "groups": halves(), "layer": "all"})).await;
+        let (status, job) = client.post(&path(&experiment, "/start"), &json!({})).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{job}");
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        server.kill();
+        server = Server::start(&data).await;
+        let client = server.client();
+        let job = client.wait(job["id"].as_str().unwrap()).await;
+        assert_eq!(job["state"], "done", "{job}");
+        let running = get(&client, &path(&experiment, "")).await;
+        assert_eq!((&running["state"], &running["version"]), (&json!("running"), &json!(1)), "{running}");
+        let groups = groups(&client, &running, "cohort_id").await;
+        assert_eq!(groups.iter().map(BTreeSet::len).sum::<usize>(), USERS);
+        let id = experiment["id"].as_str().unwrap();
+        let made = get(&client, &format!("/v1/apps/shop/cohorts?segment={id}")).await;
+        assert_eq!(made["items"].as_array().unwrap().len(), 2, "{made}");
+        assert_eq!(client.post(&path(&experiment, "/stop"), &json!({})).await.0, StatusCode::OK);
+    }
+}

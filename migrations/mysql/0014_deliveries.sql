@@ -1,0 +1,20 @@
+-- Deliveries of cohorts to destinations that the configuration names.
+-- Times are milliseconds since the epoch. Written by the cohorts service only.
+
+CREATE TABLE IF NOT EXISTS delivery (
+    id          VARCHAR(64)  NOT NULL PRIMARY KEY,
+    app_id      VARCHAR(128) NOT NULL,
+    destination VARCHAR(128) NOT NULL,
+    subject     VARCHAR(128) NOT NULL,     -- a cohort, segment or list, as it was asked for
+    asked       MEDIUMTEXT   NOT NULL,     -- JSON: the request
+    job_id      VARCHAR(64)  NOT NULL,
+    cohort_id   VARCHAR(128),              -- that is delivered, once the first attempt has settled it
+    since       VARCHAR(128),              -- the cohort before, of changes
+    batches     BIGINT       NOT NULL,     -- that a webhook has taken
+    manifest    MEDIUMTEXT,                -- JSON: what was delivered, once it is done
+    created_by  VARCHAR(128) NOT NULL,     -- id of a key, or local
+    created_at  BIGINT       NOT NULL,
+    finished_at BIGINT,
+    INDEX delivery_by_app (app_id, id),
+    INDEX delivery_by_subject (app_id, subject, destination, finished_at)
+) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;

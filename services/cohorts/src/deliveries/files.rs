@@ -1,0 +1,81 @@
+//! Deliveries as files, in a folder or in S3-compatible storage. A file shows once it is whole, its name follows from
+//! what is in it, and the manifest comes last: delivered again, the same files are written over.
+
+use std::sync::Arc;
+
+use muster_jobs::{Failure, Run};
+use object_store::buffered::BufWriter;
+use object_store::path::Path as Key;
+use object_store::{ObjectStore, ObjectStoreExt};
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncWriteExt;
+
+use super::answers::{Manifest, Part, What};
+use super::destination::{At, open_files};
+use crate::audiences::{Exported, Newest};
+use crate::error::Error;
+
+pub struct Files {
+    store: Arc<dyn ObjectStore>,
+    /// Of this cohort.
+    folder: Key,
+}
+
+impl Files {
+    pub fn open(at: &At, app: &str, of: &str, cohort: &Newest) -> Result<Files, Error> {
+        let (store, prefix) = open_files(at)?;
+        let parts = prefix.parts().map(|part| part.as_ref().to_owned());
+        let own = [app.to_owned(), of.to_owned(), format!("{}-{}", cohort.ds, cohort.id)];
+        let folder = Key::from_iter(parts.chain(own));
+        Ok(Files { store, folder })
+    }
+
+    pub fn name(&self, what: What, since: Option<&str>, extension: &str) -> String {
+        match (what, since) {
+            (What::Full, _) | (_, None) => format!("users.{extension}"),
+            (what, Some(since)) => format!("{}-since-{since}.{extension}", what.name()),
+        }
+    }
+
+    /// Passing: the storage may be back soon.
+    pub async fn write(
+        &self,
+        what: What,
+        name: &str,
+        (mut from, users): (Exported, u64),
+        run: &Run,
+    ) -> Result<Part, Failure> {
+        let key = self.folder.clone().join(name);
+        let mut writer = BufWriter::new(self.store.clone(), key.clone());
+        let (mut sha, mut bytes) = (Sha256::new(), 0);
+        while let Some(chunk) = from.chunks.recv().await {
+            // A file that broke off does not show.
+            let chunk = chunk.map_err(away)?;
+            if run.stopped() {
+                _ = writer.abort().await;
+                return Err(Failure::stopped());
+            }
+            sha.update(&chunk);
+            bytes += chunk.len() as u64;
+            writer.write_all(&chunk).await.map_err(away)?;
+        }
+        writer.shutdown().await.map_err(away)?;
+        let sha256 = sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Part { what, users, file: Some(key.to_string()), bytes, sha256: Some(sha256), batches: None })
+    }
+
+    pub async fn write_manifest(&self, manifest: &Manifest) -> Result<(), Failure> {
+        let name = match &manifest.since {
+            Some(since) => format!("manifest-since-{since}.json"),
+            None => "manifest.json".to_owned(),
+        };
+        let text = serde_json::to_vec_pretty(manifest).map_err(Failure::internal)?;
+        self.store.put(&self.folder.clone().join(&*name), text.into()).await.map(drop).map_err(away)
+    }
+}
+
+/// What it says may name addresses: it is for the log.
+fn away(error: impl std::fmt::Display) -> Failure {
+    tracing::warn!(%error, "a delivery broke off");
+    Failure::passing("destination_away", "the destination could not be written to")
+}

@@ -1,0 +1,123 @@
+//! `delivery`.
+
+use chrono::{DateTime, Utc};
+use muster_sql::{Db, on};
+use sqlx::FromRow;
+
+use crate::error::Error;
+
+#[derive(Debug, Clone, FromRow)]
+pub struct DeliveryRow {
+    pub id: String,
+    pub app_id: String,
+    pub destination: String,
+    pub subject: String,
+    pub asked: String,
+    pub job_id: String,
+    pub cohort_id: Option<String>,
+    pub since: Option<String>,
+    pub batches: i64,
+    pub manifest: Option<String>,
+    pub created_by: String,
+    pub created_at: i64,
+    pub finished_at: Option<i64>,
+}
+
+const SELECT: &str = "SELECT id, app_id, destination, subject, asked, job_id, cohort_id, since, batches, manifest, \
+     created_by, created_at, finished_at FROM delivery ";
+
+pub async fn create(db: &Db, row: &DeliveryRow) -> Result<(), Error> {
+    let insert = "INSERT INTO delivery (id, app_id, destination, subject, asked, job_id, batches, created_by, \
+         created_at) VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?)";
+    on!(db, pool => sqlx::query(insert)
+        .bind(&row.id)
+        .bind(&row.app_id)
+        .bind(&row.destination)
+        .bind(&row.subject)
+        .bind(&row.asked)
+        .bind(&row.job_id)
+        .bind(&row.created_by)
+        .bind(row.created_at)
+        .execute(pool)
+        .await
+        .map(drop)?);
+    Ok(())
+}
+
+pub async fn delivery(db: &Db, app: &str, id: &str) -> Result<Option<DeliveryRow>, Error> {
+    let query = sqlx::AssertSqlSafe(format!("{SELECT}WHERE app_id = ? AND id = ?"));
+    Ok(on!(db, pool => sqlx::query_as(query).bind(app).bind(id).fetch_optional(pool).await?))
+}
+
+/// Newest first, those before `cursor`; one more than `limit` when there are more.
+pub async fn deliveries(
+    db: &Db,
+    app: &str,
+    cursor: Option<&str>,
+    limit: u32,
+) -> Result<Vec<DeliveryRow>, Error> {
+    let query = format!("{SELECT}WHERE app_id = ? AND (? IS NULL OR id < ?) ORDER BY id DESC LIMIT ?");
+    Ok(on!(db, pool => sqlx::query_as(sqlx::AssertSqlSafe(query))
+        .bind(app)
+        .bind(cursor)
+        .bind(cursor)
+        .bind(i64::from(limit) + 1)
+        .fetch_all(pool)
+        .await?))
+}
+
+/// The cohort that was delivered last of a subject to a destination.
+pub async fn last_delivered(
+    db: &Db,
+    app: &str,
+    (destination, subject): (&str, &str),
+) -> Result<Option<String>, Error> {
+    let query = "SELECT cohort_id FROM delivery WHERE app_id = ? AND destination = ? AND subject = ? \
+         AND finished_at IS NOT NULL ORDER BY finished_at DESC, id DESC LIMIT 1";
+    Ok(on!(db, pool => sqlx::query_scalar(query)
+        .bind(app)
+        .bind(destination)
+        .bind(subject)
+        .fetch_optional(pool)
+        .await?))
+}
+
+/// What it delivers, once it is settled: a second attempt delivers the same.
+pub async fn settle(
+    db: &Db,
+    app: &str,
+    id: &str,
+    (cohort, since): (&str, Option<&str>),
+) -> Result<(), Error> {
+    let query =
+        "UPDATE delivery SET cohort_id = ?, since = ? WHERE app_id = ? AND id = ? AND cohort_id IS NULL";
+    on!(db, pool =>
+        sqlx::query(query).bind(cohort).bind(since).bind(app).bind(id).execute(pool).await.map(drop)?);
+    Ok(())
+}
+
+/// So many batches have been taken: a further attempt goes on behind them.
+pub async fn put_batches(db: &Db, app: &str, id: &str, batches: u64) -> Result<(), Error> {
+    let query = "UPDATE delivery SET batches = ? WHERE app_id = ? AND id = ?";
+    on!(db, pool =>
+        sqlx::query(query).bind(batches as i64).bind(app).bind(id).execute(pool).await.map(drop)?);
+    Ok(())
+}
+
+pub async fn finish(
+    db: &Db,
+    (app, id): (&str, &str),
+    manifest: &str,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let query = "UPDATE delivery SET manifest = ?, finished_at = ? WHERE app_id = ? AND id = ? AND finished_at IS NULL";
+    on!(db, pool => sqlx::query(query)
+        .bind(manifest)
+        .bind(now.timestamp_millis())
+        .bind(app)
+        .bind(id)
+        .execute(pool)
+        .await
+        .map(drop)?);
+    Ok(())
+}
