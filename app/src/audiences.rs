@@ -1,13 +1,13 @@
 //! Hands what the role segments does with rules and cohorts to the role cohorts, which must not know it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use muster_catalogue::AppSettings;
-use muster_cohorts::{Audience, Audiences, Exported, Newest, Stopped, ToExport, ToKeep, Turn, Users};
+use muster_cohorts::{Audience, Audiences, Exported, Forget, Newest, Stopped, ToExport, ToKeep, Turn, Users};
+use muster_days::Ds;
 use muster_http::Problem;
-use muster_profile_store::Snapshot;
+use muster_profile_store::{Place, Snapshot};
 use muster_segments::{Found, Kept, OnItsWay, Segments};
 
 pub struct OfSegments(pub Segments);
@@ -31,12 +31,20 @@ impl Audiences for OfSegments {
         Ok(Turn(Box::new(self.0.turn(app, cost).await?)))
     }
 
+    async fn turn_patiently(&self, app: &str, cost: u64) -> Turn {
+        Turn(Box::new(self.0.turns.take_patiently(app, cost).await))
+    }
+
     async fn settings(&self, app: &str) -> Result<AppSettings, Problem> {
         self.0.settings(app).await
     }
 
     async fn snapshot(&self, app: &str) -> Result<Arc<Snapshot>, Problem> {
         self.0.snapshot(app).await
+    }
+
+    async fn is_member(&self, app: &str, cohort: &str, place: Place) -> Result<bool, Problem> {
+        self.0.is_member(app, cohort, place).await
     }
 
     async fn members(&self, app: &str, cohort: &str) -> Result<Users, Problem> {
@@ -47,6 +55,10 @@ impl Audiences for OfSegments {
         let cohort = self.0.newest_cohort(app, id).await?;
         let users = cohort.size.unwrap_or_default();
         Ok(Newest { id: cohort.id, ds: cohort.ds, version: cohort.segment_version, users, hash: cohort.hash })
+    }
+
+    async fn cohorts_of(&self, app: &str, id: &str) -> Result<Vec<(Ds, String)>, Problem> {
+        self.0.cohorts_of(app, id).await
     }
 
     async fn export(&self, export: ToExport) -> Result<Exported, Problem> {
@@ -61,7 +73,11 @@ impl Audiences for OfSegments {
         self.0.keep_users(&app, Kept { id, owner, version, ds, universe, users }).await
     }
 
-    async fn forget(&self, app: &str, owner: &str, but: BTreeSet<String>) -> Result<(), Problem> {
-        self.0.forget_users(app, owner, but).await
+    async fn forget(&self, app: &str, owner: &str, which: Forget) -> Result<(), Problem> {
+        match which {
+            Forget::All => self.0.forget_all(app, owner).await,
+            Forget::AllBut(kept) => self.0.forget_some(app, owner, |id| !kept.contains(id)).await,
+            Forget::Beginning(begin) => self.0.forget_some(app, owner, |id| id.starts_with(&begin)).await,
+        }
     }
 }

@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     bench, catalogue, cohort, delivery, demo, estimate, experiment, export, import, job, key, lifecycle,
-    list, migrate, segment, serve, verify, why,
+    list, migrate, segment, serve, track, verify, why,
 };
 use crate::failure::Failure;
 
@@ -42,6 +42,8 @@ enum Command {
     Experiment(experiment::ExperimentArgs),
     /// Bring cohorts to files, S3-compatible storage or webhooks
     Delivery(delivery::DeliveryArgs),
+    /// Follow cohorts day by day, beside the whole app
+    Track(track::TrackArgs),
     /// Work a cohort out again and compare
     Verify(verify::VerifyArgs),
     /// Say whether a user is in a cohort, and why
@@ -74,6 +76,7 @@ impl Cli {
             Some(Command::Cohort(args)) => args.client.json,
             Some(Command::Experiment(args)) => args.client.json,
             Some(Command::Delivery(args)) => args.client.json,
+            Some(Command::Track(args)) => args.client.json,
             Some(Command::Verify(args)) => args.client.json,
             Some(Command::Why(args)) => args.client.json,
             Some(Command::Export(args)) => args.client.json,
@@ -97,6 +100,7 @@ impl Cli {
             Some(Command::Cohort(args)) => cohort::run(args).await,
             Some(Command::Experiment(args)) => experiment::run(args).await,
             Some(Command::Delivery(args)) => delivery::run(args).await,
+            Some(Command::Track(args)) => track::run(args).await,
             Some(Command::Verify(args)) => verify::run(args).await,
             Some(Command::Why(args)) => why::run(args).await,
             Some(Command::Export(args)) => export::run(args).await,
@@ -164,6 +168,8 @@ mod tests {
             "muster experiment holdout --app shop --share 0.05",
             "muster delivery send --app shop seg_1 --to crm --changes --format csv --labels gender",
             "muster delivery destinations --app shop",
+            "muster track add --app shop seg_1 --from 20261101",
+            "muster track show --app shop seg_1",
             "muster list create --app shop --name VIPs",
             "muster list add --app shop lst_1 ids.csv --reject-limit 0.5",
             "muster why --app shop coh_1 u1",

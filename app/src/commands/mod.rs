@@ -16,5 +16,6 @@ pub mod list;
 pub mod migrate;
 pub mod segment;
 pub mod serve;
+pub mod track;
 pub mod verify;
 pub mod why;

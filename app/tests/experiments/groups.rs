@@ -119,6 +119,8 @@ async fn refusals(client: &Client<'_>, running: &Value, stopped: &Value) {
         ),
         (json!({"traffic": 0.0}), "traffic", "/traffic"),
         (json!({"pre_days": 1000}), "pre_days", "/pre_days"),
+        (json!({"salt": "shop/holdout"}), "reserved_salt", "/salt"),
+        (json!({"salt": running["id"]}), "reserved_salt", "/salt"),
         (json!({"exposure": "sene"}), "unknown_event", "/exposure"),
         (json!({"metrics": metric("oder", "pv")}), "unknown_event", "/metrics/0/event"),
         (json!({"metrics": metric("order", "sum")}), "measure", "/metrics/0/measure"),
@@ -140,6 +142,17 @@ async fn refusals(client: &Client<'_>, running: &Value, stopped: &Value) {
         let first = &problem["errors"][0];
         assert_eq!((&first["code"], &first["pointer"]), (&json!(code), &json!(pointer)), "{problem}");
     }
+    let body = json!({"name": "own salt", "groups": halves(), "salt": "blue"});
+    assert_eq!(client.post("/v1/apps/shop/experiments", &body).await.0, StatusCode::CREATED);
+    let (_, twice) = client.post("/v1/apps/shop/experiments", &body).await;
+    assert_eq!(twice["errors"][0]["code"], "repeated", "{twice}");
+    let early = client.post(&path(running, "/stop"), &json!({"to": 20210107})).await;
+    assert_eq!(
+        (early.0.as_u16(), &early.1["errors"][0]["code"]),
+        (422, &json!("before_from")),
+        "{}",
+        early.1
+    );
     let holdout = client.request(Method::PUT, "/v1/apps/shop/holdout").json(&json!({"share": 0.9}));
     assert_eq!(holdout.send().await.unwrap().status(), StatusCode::UNPROCESSABLE_ENTITY);
 }

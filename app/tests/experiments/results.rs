@@ -138,6 +138,12 @@ async fn floors(client: &Client<'_>, experiment: &Value) {
     assert_eq!(settings(2_000).await.unwrap().status(), StatusCode::OK);
     let shown = get(client, &path(experiment, "")).await;
     assert_eq!(shown["members"][0]["users"], Value::Null, "{shown}");
+    let mut refused = Vec::new();
+    for user in 0..6 {
+        let (status, place) = client.get(&path(experiment, &format!("/users/u{user}"))).await;
+        refused.push((status.as_u16(), place["code"] == "below_floor"));
+    }
+    assert_eq!(refused, [(403, true); 6], "who is in a group that may not be shown");
     let small = create(client, &json!({"name": "small", "groups": halves()})).await;
     let (_, job) = client.post(&path(&small, "/start"), &json!({})).await;
     let job = client.wait(job["id"].as_str().unwrap()).await;

@@ -91,8 +91,9 @@ pub struct UserPlace {
 /// Whether groups differed before there was anything to tell them apart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Check {
-    /// No metric of any group differs from control's with a false discovery rate of 0.05.
-    pub balanced: bool,
+    /// No metric of any group differs from control's with a false discovery rate of 0.05. None: there was nothing to
+    /// compare, because of too few users, or no data on the days before.
+    pub balanced: Option<bool>,
     /// The days that were looked at.
     #[schema(value_type = u32)]
     pub from: Ds,
@@ -133,7 +134,7 @@ pub struct GroupResult {
     pub group: String,
     /// Users that are compared. None: fewer than the app lets be shown, and then nothing is told of them.
     pub users: Option<u64>,
-    /// Per user; with CUPED, less what the days before explain.
+    /// Per user, as it is: with CUPED, too, which adjusts the difference and not the means.
     pub mean: Option<f64>,
     /// Beside control; none of control itself.
     pub against_control: Option<Comparison>,
@@ -146,14 +147,14 @@ pub struct Comparison {
     pub difference: f64,
     pub low: f64,
     pub high: f64,
-    /// The difference as a share of control's mean; none where that is not safely above 0.
+    /// The difference as a share of control's mean; none where that is not five standard errors above 0.
     pub lift: Option<f64>,
     pub lift_low: Option<f64>,
     pub lift_high: Option<f64>,
     pub p_value: f64,
     /// The smallest false discovery rate at which it is one, among all comparisons of the answer.
     pub q: Option<f64>,
-    /// `welch`, `newcombe` or `always_valid`: how the interval came about.
+    /// How the interval came about: `welch`; `newcombe` of shares that nothing is taken out of; `always_valid`.
     pub interval: Interval,
     /// With CUPED: the share of the variance that the days before explain.
     pub variance_removed: Option<f64>,
@@ -176,7 +177,8 @@ pub struct Results {
     pub from: Ds,
     #[schema(value_type = u32)]
     pub to: Ds,
-    /// Of those days, without data of an event that a metric or the exposure needs: `order 20261102`.
+    /// Of those days, and with CUPED of the days before, without data of an event that a metric or the exposure needs:
+    /// `order 20261102`.
     pub missing_days: Vec<String>,
     /// Confidence of the intervals.
     pub level: f64,
@@ -187,6 +189,9 @@ pub struct Results {
     /// The same on each day: of users who were exposed until then, or who were split.
     pub sample_ratio_by_day: Vec<DaySampleRatio>,
     pub metrics: Vec<MetricResult>,
+    /// With `label`: the day of the label that counts, the newest before the experiment.
+    #[schema(value_type = Option<u32>)]
+    pub label_ds: Option<Ds>,
     /// With `label`: each tag's users by themselves.
     pub by_tag: Vec<TagResults>,
     pub privacy_floor: Option<u64>,

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use muster_catalogue::{AppSettings, Floor};
 use muster_days::Ds;
 use muster_http::Problem;
-use muster_profile_store::Snapshot;
+use muster_profile_store::{Place, Snapshot};
 use roaring::RoaringBitmap;
 use tokio::sync::mpsc::Receiver;
 
@@ -78,6 +78,14 @@ pub struct Exported {
     pub label_days: Vec<String>,
 }
 
+/// Of the cohorts of an owner.
+pub enum Forget {
+    All,
+    AllBut(BTreeSet<String>),
+    /// Whose ids begin with this.
+    Beginning(String),
+}
+
 /// The right to evaluate; dropping it lets the next one in.
 pub struct Turn(#[allow(dead_code, reason = "it is held, not looked at")] pub Box<dyn Any + Send>);
 
@@ -92,8 +100,11 @@ pub trait Audiences: Send + Sync {
     /// Who the rule holds now.
     async fn find(&self, app: &str, rule: &str, stopped: Stopped) -> Result<Audience, Problem>;
 
-    /// Waits for a turn to evaluate something of this cost.
+    /// Waits for a turn to evaluate something of this cost; not when too many wait already.
     async fn turn(&self, app: &str, cost: u64) -> Result<Turn, Problem>;
+
+    /// The same for work that nobody sits and waits for: it is never turned away.
+    async fn turn_patiently(&self, app: &str, cost: u64) -> Turn;
 
     /// What the app's catalogue says, also of an app that is disabled.
     async fn settings(&self, app: &str) -> Result<AppSettings, Problem>;
@@ -101,19 +112,25 @@ pub trait Audiences: Send + Sync {
     /// The snapshot of an app that is not disabled.
     async fn snapshot(&self, app: &str) -> Result<Arc<Snapshot>, Problem>;
 
+    /// Whether the user of this place is in a cohort that was kept.
+    async fn is_member(&self, app: &str, cohort: &str, place: Place) -> Result<bool, Problem>;
+
     /// Members of a cohort that was kept.
     async fn members(&self, app: &str, cohort: &str) -> Result<Users, Problem>;
 
     /// The cohort of this id, or the newest of the segment or list of this id.
     async fn newest(&self, app: &str, id: &str) -> Result<Newest, Problem>;
 
+    /// The cohorts of a segment or list that are kept, from old to new, each with its day; a cohort by itself.
+    async fn cohorts_of(&self, app: &str, id: &str) -> Result<Vec<(Ds, String)>, Problem>;
+
     async fn export(&self, export: ToExport) -> Result<Exported, Problem>;
 
     async fn keep(&self, cohort: ToKeep) -> Result<(), Problem>;
 
-    /// Removes the cohorts of an owner but these, unless a rule names them. When none is to stay, none goes where a
-    /// rule names any: then it is a problem.
-    async fn forget(&self, app: &str, owner: &str, but: BTreeSet<String>) -> Result<(), Problem>;
+    /// Removes cohorts of an owner, unless a rule names them. Of all nothing goes where a rule names any: that is the
+    /// problem `cohort_in_use`.
+    async fn forget(&self, app: &str, owner: &str, which: Forget) -> Result<(), Problem>;
 }
 
 /// The smallest crowd that the app lets be shown.

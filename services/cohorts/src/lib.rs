@@ -1,8 +1,8 @@
 //! The cohorts service: what is done with cohorts once they are there. Experiments: users of an audience split
 //! into groups by salted hashes, checked beforehand, and compared afterwards. Deliveries: their ids brought to files,
-//! S3-compatible storage and webhooks.
+//! S3-compatible storage and webhooks. Tracking: what becomes of them day by day.
 //!
-//! It owns the tables `experiment…` and `delivery`. The groups of an experiment are cohorts, which it has kept by the role
+//! It owns the tables `experiment…`, `delivery` and `tracked…`. The groups of an experiment are cohorts, which it has kept by the role
 //! segments, through [`Audiences`].
 
 mod answers;
@@ -15,6 +15,7 @@ mod jobs;
 mod operations;
 mod routes;
 mod store;
+mod tracking;
 
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ use muster_jobs::{Handler, Jobs};
 use muster_sql::Db;
 use std::collections::BTreeMap;
 
-pub use audiences::{Audience, Audiences, Exported, Newest, Stopped, ToExport, ToKeep, Turn, Users};
+pub use audiences::{Audience, Audiences, Exported, Forget, Newest, Stopped, ToExport, ToKeep, Turn, Users};
 pub use deliveries::{Destination, Destinations};
 
 /// What the routes and jobs work with. Clones share everything.
@@ -55,11 +56,12 @@ pub fn service(cohorts: Cohorts) -> Service {
 pub fn handlers(cohorts: Cohorts) -> Vec<Arc<dyn Handler>> {
     vec![
         Arc::new(deliveries::DeliveryHandler { cohorts: cohorts.clone() }),
+        Arc::new(tracking::TrackingHandler { cohorts: cohorts.clone() }),
         Arc::new(jobs::ExperimentHandler { cohorts }),
     ]
 }
 
-/// What the service sees to by itself, for ever: experiments that follow their audience.
+/// What the service sees to by itself, for ever: experiments that follow their audience, and followed cohorts.
 pub async fn follow(cohorts: Cohorts) {
-    operations::follow(cohorts).await;
+    tokio::join!(operations::follow(cohorts.clone()), tracking::look(cohorts));
 }

@@ -11,7 +11,7 @@ use muster_catalogue::AppSettings;
 use muster_days::Ds;
 use muster_evaluator::Control;
 use muster_http::{Kind, Problem};
-use muster_profile_store::Snapshot;
+use muster_profile_store::{Place, Snapshot};
 use muster_rules::{Condition, Freshness, Part, Rule};
 use muster_sql::is_unique_violation;
 use roaring::RoaringBitmap;
@@ -119,6 +119,12 @@ impl Segments {
         Ok(blocking(move || operations::snapshot(&segments, &app)).await?)
     }
 
+    /// Whether the user of this place is in a cohort whose row is there.
+    pub async fn is_member(&self, app: &str, cohort: &str, place: Place) -> Result<bool, Problem> {
+        let (segments, app, cohort) = (self.clone(), app.to_owned(), cohort.to_owned());
+        Ok(blocking(move || operations::is_member(&segments, (&app, &cohort), place)).await?)
+    }
+
     /// Ordinals per bucket of the members of a cohort.
     pub async fn cohort_users(&self, app: &str, cohort: &str) -> Result<Vec<RoaringBitmap>, Problem> {
         let (segments, app, cohort) = (self.clone(), app.to_owned(), cohort.to_owned());
@@ -131,6 +137,17 @@ impl Segments {
         let found = find_all(self, app, vec![id.to_owned()]).await?;
         let id = found.first().map_or(id, |(_, cohort)| &cohort.id);
         Ok(store::cohort(&self.db, app, id).await?.ok_or(Error::NotFound("such cohort"))?)
+    }
+
+    /// The cohorts of a segment or list that are kept, from old to new, each with its day; a cohort by itself.
+    pub async fn cohorts_of(&self, app: &str, id: &str) -> Result<Vec<(Ds, String)>, Problem> {
+        let named = |prefix: &str| BTreeSet::from_iter(Some(id).filter(|id| id.starts_with(prefix)));
+        let made = store::made(&self.db, app, (named("seg_"), named("lst_"))).await?;
+        if let Some(cohorts) = made.segments.get(id).or(made.lists.get(id)) {
+            return Ok(cohorts.clone());
+        }
+        let cohort = store::cohort(&self.db, app, id).await?.ok_or_else(|| Error::NoCohort(id.to_owned()))?;
+        Ok(vec![(cohort.ds, cohort.id)])
     }
 
     /// Users' ids, and what they carry of the labels on the day. `format` is `ndjson`, `csv` or `parquet`.
@@ -166,23 +183,34 @@ impl Segments {
         }
     }
 
-    /// Removes what was kept for an owner but these, unless a rule names it. When none is to stay, nothing is removed
-    /// where a rule names any.
-    pub async fn forget_users(&self, app: &str, owner: &str, but: BTreeSet<String>) -> Result<(), Problem> {
+    /// Removes what was kept for an owner; nothing of it where a rule names any.
+    pub async fn forget_all(&self, app: &str, owner: &str) -> Result<(), Problem> {
+        let named = store::cohorts_in_rules(&self.db, app).await?;
         let kept = store::cohorts_up_to(&self.db, app, (owner, u32::MAX >> 1)).await?;
-        let old: BTreeSet<String> = kept.into_iter().filter(|id| !but.contains(id)).collect();
+        let cohorts: Vec<String> = kept.into_iter().filter(|id| named.contains(id)).collect();
+        if !cohorts.is_empty() {
+            let detail = "Segments use cohorts of it in their rules; change or delete these first.";
+            return Err(Problem::new(Kind::Conflict, "cohort_in_use", detail).with("cohorts", cohorts));
+        }
+        self.forget_some(app, owner, |_| true).await
+    }
+
+    /// Removes of what was kept for an owner what is asked for, unless a rule names it.
+    pub async fn forget_some(
+        &self,
+        app: &str,
+        owner: &str,
+        asked: impl Fn(&str) -> bool,
+    ) -> Result<(), Problem> {
+        let kept = store::cohorts_up_to(&self.db, app, (owner, u32::MAX >> 1)).await?;
+        let old: Vec<String> = kept.into_iter().filter(|id| asked(id)).collect();
         if old.is_empty() {
             return Ok(());
         }
         let named = store::cohorts_in_rules(&self.db, app).await?;
-        if but.is_empty() && !old.is_disjoint(&named) {
-            let cohorts: Vec<String> = old.intersection(&named).cloned().collect();
-            let detail = "Segments use cohorts of it in their rules; change or delete these first.";
-            return Err(Problem::new(Kind::Conflict, "cohort_in_use", detail).with("cohorts", cohorts));
-        }
-        for cohort in old.difference(&named) {
-            if store::remove_cohort(&self.db, app, cohort).await? {
-                operations::remove_file(self, app, cohort.clone()).await?;
+        for cohort in old.into_iter().filter(|id| !named.contains(id)) {
+            if store::remove_cohort(&self.db, app, &cohort).await? {
+                operations::remove_file(self, app, cohort).await?;
             }
         }
         Ok(())

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::compare::{How, compare, false_discoveries, newest, ratio};
+use super::compare::{How, Set, compare, false_discoveries, newest, ratio};
 use super::drafts::{definition, find, require};
 use super::holdout::held_out;
 use super::split::split;
@@ -65,7 +65,10 @@ pub async fn check(
     };
     let (watched, told) = (run.clone(), run.clone());
     let stopped: Stopped = Arc::new(move || watched.stopped());
-    let turn = cohorts.audiences.turn(app, 1 + u64::from(search.salts)).await.map_err(Error::from)?;
+    let turn = tokio::select! {
+        turn = cohorts.audiences.turn_patiently(app, 1 + u64::from(search.salts)) => turn,
+        () = run.until_stopped() => return Err(Failure::stopped()),
+    };
     let audience = cohorts.audiences.find(app, &row.rule, stopped.clone()).await.map_err(Error::from)?;
     let of = row.clone();
     let done = super::evaluate(turn, stopped, move |control| {
@@ -97,11 +100,13 @@ fn find_salt(
         return Err(Problem::new(Kind::Conflict, "nothing_to_check", detail).into());
     };
     let floor = floor(snapshot);
-    let how = How { days: before.0..=before.1, before: None, level: LEVEL, planned: None, floor };
+    let days = before.0..=before.1;
+    let how = How { days, before: None, level: LEVEL, planned: None, floor };
     let mut best: Option<Tried> = None;
     for number in 0..=search.salts {
         if number > 0 {
-            assignment.salt = format!("{}/{number}", row.id);
+            // Another check tries others.
+            assignment.salt = format!("{}/{}.{number}", row.id, row.revision);
         }
         let tried = try_salt(definition, &assignment, audience, &how, control)?;
         if best.as_ref().is_none_or(|best| tried.p_value > best.p_value) {
@@ -111,9 +116,9 @@ fn find_salt(
     }
     let best = best.ok_or_else(|| Error::Inside("no salt was tried".to_owned()))?;
     let comparisons = best.metrics.iter().flat_map(|metric| &metric.groups);
-    let differs = |q: f64| q <= RATE;
+    let rates: Vec<f64> = comparisons.filter_map(|group| group.against_control.as_ref()?.q).collect();
     Ok(Check {
-        balanced: !comparisons.filter_map(|group| group.against_control.as_ref()?.q).any(differs),
+        balanced: (!rates.is_empty()).then(|| rates.iter().all(|q| *q > RATE)),
         from: before.0,
         to: before.1,
         population_ds: audience.ds,
@@ -138,9 +143,9 @@ fn try_salt(
     control: &Control<'_>,
 ) -> Result<Tried, Error> {
     let groups = split(&audience.snapshot, &audience.users, assignment)?;
-    let users: Vec<&[roaring::RoaringBitmap]> = groups.iter().map(|users| &users[..]).collect();
-    let mut metrics = compare(&audience.snapshot, definition, &users, how, control)?;
+    let users: Vec<u64> = groups.iter().map(|users| size(users)).collect();
+    let sets = [Set { groups, within: users.clone() }];
+    let mut metrics = compare(&audience.snapshot, definition, &sets, how, control)?.remove(0);
     let p_value = false_discoveries(&mut metrics).unwrap_or(0.0);
-    let users = groups.iter().map(|users| size(users)).collect();
     Ok(Tried { salt: assignment.salt.clone(), metrics, users, p_value })
 }

@@ -10,19 +10,22 @@ use muster_http::{Kind, Problem};
 use muster_profile_store::Snapshot;
 use muster_rules::nearest;
 use muster_statistics::{
-    Mixture, Moments, Paired, Share, Summary, always_valid, cuped, difference_of_means, interval_of_shares,
-    lift, q_values, sample_ratio,
+    Lift, Mixture, Moments, Paired, Share, Summary, always_valid, cuped, difference_of_means,
+    interval_of_shares, lift, q_values, sample_ratio,
 };
 use roaring::RoaringBitmap;
 
 use crate::answers::{Comparison, GroupResult, Interval, MetricResult, SampleRatio};
-use crate::definition::{Definition, Metric, NumberOf};
+use crate::audiences::Users;
+use crate::definition::{Definition, GroupShare, Metric, NumberOf};
 use crate::error::Error;
 
 /// Below it something else than chance made the groups as large as they are.
 const MISMATCH: f64 = 0.001;
+/// Standard errors that a mean is above 0 before anything is told as a share of it.
+const SAFELY: f64 = 5.0;
 
-/// What is compared, and how.
+/// How groups are compared.
 pub struct How {
     pub days: RangeInclusive<Ds>,
     /// The days before, whose numbers are taken out of those of the days that count.
@@ -34,11 +37,21 @@ pub struct How {
     pub floor: Floor,
 }
 
-/// What a metric comes to in each group.
+/// Groups that are compared with each other: those of an experiment, or what carries one tag of them.
+pub struct Set {
+    pub groups: Vec<Users>,
+    /// Users that those of each group are taken from: the others may not be too few either.
+    pub within: Vec<u64>,
+}
+
+/// What a metric comes to in each group of a set.
 struct Counted {
     sums: Vec<PairSums>,
     /// Users who did what the metric counts.
     did: Vec<u64>,
+    /// By group: its size, and what it comes to, may be told.
+    sized: Vec<bool>,
+    told: Vec<bool>,
 }
 
 /// The events and measures that a definition names are known.
@@ -74,55 +87,84 @@ fn unknown(pointer: &str, what: &str, given: &str, nearest: Option<String>) -> E
     problem.with_fault(pointer, &format!("unknown_{what}"), nearest).into()
 }
 
-/// Every metric of the groups, whose users these are; `q` is not filled in.
+/// Every metric of each set, the first of which is the experiment's and the others those of tags; `q` is not filled in.
 pub fn compare(
     snapshot: &Arc<Snapshot>,
     definition: &Definition,
-    groups: &[&[RoaringBitmap]],
+    sets: &[Set],
     how: &How,
     control: &Control<'_>,
-) -> Result<Vec<MetricResult>, Error> {
-    let names: Vec<&str> = definition.groups.iter().map(|group| &*group.name).collect();
-    let mut results = Vec::new();
+) -> Result<Vec<Vec<MetricResult>>, Error> {
+    let mut results: Vec<Vec<MetricResult>> = sets.iter().map(|_| Vec::new()).collect();
     for metric in &definition.metrics {
-        let counted = count(snapshot, metric, groups, how, control)?;
-        let group = |place: usize| GroupResult {
-            group: names[place].to_owned(),
-            users: counted.users(place, how.floor),
-            mean: counted.told(place, how.floor).and_then(|sums| paired(sums).y.mean()),
-            against_control: (place > 0).then(|| counted.against_control(place, metric, how)).flatten(),
-        };
-        results.push(MetricResult {
-            metric: metric.name.clone(),
-            groups: (0..groups.len()).map(group).collect(),
-        });
+        let mut counted = count(snapshot, metric, sets, how, control)?;
+        hide_residuals(&mut counted[1..], how.floor);
+        for (counted, results) in counted.iter().zip(&mut results) {
+            let group = |(place, group): (usize, &GroupShare)| GroupResult {
+                group: group.name.clone(),
+                users: counted.sized[place].then_some(counted.sums[place].users),
+                mean: counted.told(place).and_then(|sums| paired(sums).y.mean()),
+                against_control: (place > 0).then(|| counted.against_control(place, metric, how)).flatten(),
+            };
+            let groups = definition.groups.iter().enumerate().map(group).collect();
+            results.push(MetricResult { metric: metric.name.clone(), groups });
+        }
     }
     Ok(results)
 }
 
+/// All groups of all sets in one pass.
 fn count(
     snapshot: &Arc<Snapshot>,
     metric: &Metric,
-    groups: &[&[RoaringBitmap]],
+    sets: &[Set],
     how: &How,
     control: &Control<'_>,
-) -> Result<Counted, Error> {
+) -> Result<Vec<Counted>, Error> {
     let of = match (metric.of, &metric.measure) {
         (NumberOf::Users, _) => Of::Users,
         (NumberOf::Pv, _) => Of::Pv,
         (NumberOf::Sum, measure) => Of::Measure(measure.as_deref().unwrap_or_default()),
     };
+    let groups: Vec<&[RoaringBitmap]> =
+        sets.iter().flat_map(|set| &set.groups).map(|users| &users[..]).collect();
     let number = |days: &RangeInclusive<Ds>, of| Number { event: &metric.event, days: days.clone(), of };
     let before = how.before.as_ref().map(|before| number(before, of));
-    let sums = moments(snapshot, groups, (&number(&how.days, of), before.as_ref()), control)?;
+    let sums = moments(snapshot, &groups, (&number(&how.days, of), before.as_ref()), control)?;
     let did = match of {
-        Of::Users => sums.iter().map(|sums| sums.y as u64).collect(),
-        _ => {
-            let did = moments(snapshot, groups, (&number(&how.days, Of::Users), None), control)?;
-            did.iter().map(|sums| sums.y as u64).collect()
-        }
+        Of::Users => sums.clone(),
+        _ => moments(snapshot, &groups, (&number(&how.days, Of::Users), None), control)?,
     };
-    Ok(Counted { sums, did })
+    let (mut sums, mut did) = (sums.into_iter(), did.into_iter().map(|sums| sums.y as u64));
+    let counted = sets.iter().map(|set| {
+        let groups = set.groups.len();
+        Counted::new(
+            sums.by_ref().take(groups).collect(),
+            did.by_ref().take(groups).collect(),
+            set,
+            how.floor,
+        )
+    });
+    Ok(counted.collect())
+}
+
+/// Where the tags of a group that are hidden come to too few users together, the rest of the group would tell of them:
+/// the next smallest tag is hidden with them.
+fn hide_residuals(tags: &mut [Counted], floor: Floor) {
+    let groups = tags.first().map_or(0, |tag| tag.sums.len());
+    for group in 0..groups {
+        loop {
+            let hidden = tags.iter().filter(|tag| !tag.told[group]);
+            let (users, did) =
+                hidden.fold((0, 0), |sum, tag| (sum.0 + tag.sums[group].users, sum.1 + tag.did[group]));
+            if !floor.is_few(users) && !floor.is_few(did) {
+                break;
+            }
+            let shown = tags.iter_mut().filter(|tag| tag.told[group] && tag.sums[group].users > 0);
+            let Some(next) = shown.min_by_key(|tag| tag.sums[group].users) else { break };
+            (next.told[group], next.sized[group]) = (false, false);
+        }
+    }
 }
 
 fn paired(sums: PairSums) -> Paired {
@@ -132,46 +174,77 @@ fn paired(sums: PairSums) -> Paired {
 }
 
 impl Counted {
-    fn users(&self, place: usize, floor: Floor) -> Option<u64> {
-        Some(self.sums[place].users).filter(|users| !floor.is_few(*users))
+    fn new(sums: Vec<PairSums>, did: Vec<u64>, set: &Set, floor: Floor) -> Counted {
+        let sized = sums.iter().zip(&set.within).map(|(sums, of)| floor.shown(sums.users, *of).is_some());
+        let sized: Vec<bool> = sized.collect();
+        let told = sums.iter().zip(&did).zip(&sized);
+        let told =
+            told.map(|((sums, did), sized)| *sized && floor.shown(*did, sums.users).is_some()).collect();
+        Counted { sums, did, sized, told }
     }
 
     /// None where what the group comes to would be that of too few users.
-    fn told(&self, place: usize, floor: Floor) -> Option<PairSums> {
-        let (sums, did) = (self.sums[place], self.did[place]);
-        let few =
-            [sums.users, did, sums.users.saturating_sub(did)].into_iter().any(|users| floor.is_few(users));
-        (!few).then_some(sums)
+    fn told(&self, place: usize) -> Option<PairSums> {
+        self.told[place].then_some(self.sums[place])
     }
 
     fn against_control(&self, place: usize, metric: &Metric, how: &How) -> Option<Comparison> {
-        let (treated, control) = (paired(self.told(place, how.floor)?), paired(self.told(0, how.floor)?));
+        let (treated, control) = (paired(self.told(place)?), paired(self.told(0)?));
         let adjusted = how.before.as_ref().and_then(|_| cuped(treated, control));
+        // Days before on which nobody differs explain nothing.
+        let adjusted = adjusted.filter(|adjusted| adjusted.theta != 0.0);
         let (of_treated, of_control) = match &adjusted {
             Some(adjusted) => (adjusted.treatment, adjusted.control),
             None => (treated.y.summary()?, control.y.summary()?),
         };
-        let mut told = match &how.planned {
-            Some(planned) => {
-                let mixture = Mixture::narrowest_at(planned[place], planned[0]);
-                sequential(of_treated, of_control, mixture, how.level)?
-            }
-            None => once(of_treated, of_control, how.level)?,
-        };
-        if adjusted.is_none() && how.planned.is_none() && metric.of == NumberOf::Users {
-            let share = |sums: Paired| Share { some: sums.y.sum as u64, users: sums.y.users };
-            let interval = interval_of_shares(share(treated), share(control), how.level)?;
-            (told.low, told.high, told.interval) = (interval.low, interval.high, Interval::Newcombe);
+        if let Some(planned) = &how.planned {
+            let mixture = Mixture::narrowest_at(planned[place], planned[0]);
+            let told = sequential(of_treated, of_control, mixture, how.level)?;
+            return Some(Comparison { variance_removed: adjusted.map(|adjusted| adjusted.removed), ..told });
         }
-        told.variance_removed = adjusted.map(|adjusted| adjusted.removed);
-        Some(told)
+        let told = once(of_treated, of_control, how.level);
+        if let Some(adjusted) = adjusted {
+            return Some(Comparison { variance_removed: Some(adjusted.removed), ..told? });
+        }
+        match metric.of {
+            NumberOf::Users => shares(treated, control, told, how.level),
+            NumberOf::Pv | NumberOf::Sum => told,
+        }
     }
+}
+
+/// Of shares that nothing is taken out of: with an interval that holds for small counts, and where nobody or everybody
+/// did it.
+fn shares(treated: Paired, control: Paired, told: Option<Comparison>, level: f64) -> Option<Comparison> {
+    let share = |of: Paired| Share { some: of.y.sum as u64, users: of.y.users };
+    let interval = interval_of_shares(share(treated), share(control), level)?;
+    let difference = treated.y.mean()? - control.y.mean()?;
+    let without_spread = || Comparison {
+        difference,
+        low: interval.low,
+        high: interval.high,
+        lift: None,
+        lift_low: None,
+        lift_high: None,
+        p_value: if difference == 0.0 { 1.0 } else { 0.0 },
+        q: None,
+        interval: Interval::Newcombe,
+        variance_removed: None,
+    };
+    let told = told.unwrap_or_else(without_spread);
+    Some(Comparison { low: interval.low, high: interval.high, interval: Interval::Newcombe, ..told })
+}
+
+/// Relative to a mean that is safely above 0.
+fn safe_lift(treated: Summary, control: Summary, level: f64) -> Option<Lift> {
+    let error = (control.variance / control.users as f64).sqrt();
+    (control.mean > SAFELY * error).then(|| lift(treated, control, level)).flatten()
 }
 
 /// For somebody who looks once, at the end.
 fn once(treated: Summary, control: Summary, level: f64) -> Option<Comparison> {
     let seen = difference_of_means(treated, control, level)?;
-    let relative = lift(treated, control, level);
+    let relative = safe_lift(treated, control, level);
     Some(Comparison {
         difference: seen.difference,
         low: seen.interval.low,
@@ -193,7 +266,7 @@ fn sequential(treated: Summary, control: Summary, mixture: Mixture, level: f64) 
         difference: seen.difference,
         low: seen.interval.low,
         high: seen.interval.high,
-        lift: lift(treated, control, level).map(|lift| lift.lift),
+        lift: safe_lift(treated, control, level).map(|lift| lift.lift),
         lift_low: None,
         lift_high: None,
         p_value: seen.p_value,
@@ -221,4 +294,52 @@ pub fn ratio(users: &[u64], definition: &Definition, floor: Floor) -> Option<Sam
     let test = sample_ratio(users, &shares)?;
     let mismatch = test.p_value < MISMATCH;
     Some(SampleRatio { chi_squared: test.statistic, p_value: test.p_value, mismatch })
+}
+
+#[cfg(test)]
+mod tests {
+    use muster_catalogue::AppSettings;
+
+    use super::*;
+
+    fn floor(users: u64) -> Floor {
+        AppSettings { privacy_floor: Some(users), ..AppSettings::default() }.floor()
+    }
+
+    /// Of a group of a thousand.
+    fn tag(users: u64, did: u64, floor: Floor) -> Counted {
+        let sums = PairSums { users, y: did as f64, yy: did as f64, ..PairSums::default() };
+        let set = Set { groups: Vec::new(), within: vec![1_000] };
+        Counted::new(vec![sums], vec![did], &set, floor)
+    }
+
+    #[test]
+    fn what_is_hidden_is_not_told_by_the_rest() {
+        let check = |tags: &[(u64, u64)], expected: &[bool]| {
+            let mut tags: Vec<Counted> =
+                tags.iter().map(|(users, did)| tag(*users, *did, floor(10))).collect();
+            hide_residuals(&mut tags, floor(10));
+            assert_eq!(tags.iter().map(|tag| tag.told[0]).collect::<Vec<_>>(), expected);
+        };
+        check(&[(500, 100), (400, 100), (100, 50)], &[true, true, true]);
+        // Five are a thousand less the others: so the next smallest is hidden with them.
+        check(&[(500, 100), (495, 100), (5, 2)], &[true, false, false]);
+        check(&[(980, 100), (8, 2), (7, 2), (5, 5)], &[true, false, false, false]);
+        // Three did it among enough users.
+        check(&[(500, 100), (300, 100), (200, 3)], &[true, false, false]);
+        check(&[(500, 100), (300, 100), (200, 0)], &[true, true, true]);
+    }
+
+    #[test]
+    fn nobody_did_it_in_either_group() {
+        let none = PairSums { users: 500, ..PairSums::default() };
+        let set = Set { groups: Vec::new(), within: vec![500; 2] };
+        let counted = Counted::new(vec![none; 2], vec![0; 2], &set, floor(0));
+        let metric = Metric { name: "m".into(), event: "e".into(), of: NumberOf::Users, measure: None };
+        let day = Ds::from_number(20261101).unwrap();
+        let how = How { days: day..=day, before: None, level: 0.95, planned: None, floor: floor(0) };
+        let told = counted.against_control(1, &metric, &how).unwrap();
+        assert_eq!((told.interval, told.difference, told.p_value), (Interval::Newcombe, 0.0, 1.0));
+        assert!(told.low < 0.0 && told.high > 0.0 && told.lift.is_none(), "{told:?}");
+    }
 }

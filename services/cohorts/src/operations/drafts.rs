@@ -1,7 +1,5 @@
 //! Experiments before they begin and after they end.
 
-use std::collections::BTreeSet;
-
 use chrono::{DateTime, Utc};
 use muster_days::{Ds, Tz};
 use muster_http::{Kind, Problem};
@@ -9,7 +7,8 @@ use ulid::Ulid;
 
 use crate::Cohorts;
 use crate::answers::State;
-use crate::definition::Definition;
+use crate::audiences::Forget;
+use crate::definition::{Definition, fault};
 use crate::error::Error;
 use crate::store::{self, ExperimentRow};
 
@@ -23,6 +22,7 @@ pub async fn create(
     let rule = checked_rule(cohorts, app, &definition).await?;
     let now = now.timestamp_millis();
     let id = format!("exp_{}", Ulid::generate());
+    free_salt(cohorts, app, &definition, &id).await?;
     let row = ExperimentRow {
         app_id: app.to_owned(),
         state: "draft".to_owned(),
@@ -62,13 +62,31 @@ pub async fn change(
     let mut row = find(cohorts, app, id).await?;
     require(&row, &[State::Draft], "Only a draft can be changed")?;
     row.rule = checked_rule(cohorts, app, &definition).await?;
-    row.salt = definition.salt.clone().unwrap_or_else(|| row.id.clone());
+    // A salt that a check has found stays, until another is named.
+    row.salt = definition.salt.clone().unwrap_or(row.salt);
+    free_salt(cohorts, app, &definition, &row.id).await?;
     row.layer = definition.layer.clone().unwrap_or_default();
     row.definition = serde_json::to_string(&definition)?;
     if !store::change(&cohorts.db, &row, now).await? {
         return Err(Error::Moved);
     }
     find(cohorts, app, id).await
+}
+
+/// Experiments with one salt, or with that of a layer or holdout, would know of each other.
+async fn free_salt(cohorts: &Cohorts, app: &str, definition: &Definition, id: &str) -> Result<(), Error> {
+    let Some(salt) = &definition.salt else { return Ok(()) };
+    let own = salt == id || salt.strip_prefix(id).is_some_and(|rest| rest.starts_with('/'));
+    if !own && (salt.contains('/') || salt.starts_with("exp_")) {
+        let detail =
+            "A salt has no `/`, and does not begin with `exp_`: those are of layers and experiments.";
+        return Err(fault("/salt", "reserved_salt", detail.to_owned()).into());
+    }
+    if store::salted(&cohorts.db, app, (salt, id)).await? {
+        let detail = "Another experiment of the app has this salt: users would be in like groups of both.";
+        return Err(fault("/salt", "repeated", detail.to_owned()).into());
+    }
+    Ok(())
 }
 
 async fn checked_rule(cohorts: &Cohorts, app: &str, definition: &Definition) -> Result<String, Error> {
@@ -97,12 +115,21 @@ pub async fn stop(
     if let Some(job) = row.job_id.as_ref().filter(|_| row.state == "starting") {
         cohorts.jobs.cancel(job).await?;
         let told = serde_json::json!({ "code": "stopped", "detail": "it was stopped before it ran" });
-        store::give_up(&cohorts.db, (app, id, job), &told.to_string(), now).await?;
-        return find(cohorts, app, id).await;
+        if store::give_up(&cohorts.db, (app, id, job), &told.to_string(), now).await? {
+            return find(cohorts, app, id).await;
+        }
+        // It has begun in this very moment.
     }
     let from = row.from_ds.map(day).transpose()?;
     let today = today(cohorts, app, now).await?;
-    let last = to.unwrap_or(today).max(from.unwrap_or(today));
+    let last = match to {
+        Some(to) if from.is_some_and(|from| to < from) => {
+            let detail = "It can't end before its first day.".to_owned();
+            return Err(fault("/to", "before_from", detail).into());
+        }
+        Some(to) => to,
+        None => from.map_or(today, |from| today.max(from)),
+    };
     if !store::stop(&cohorts.db, (app, id), last, now).await? {
         return Err(Error::Moved);
     }
@@ -113,8 +140,22 @@ pub async fn stop(
 pub async fn delete(cohorts: &Cohorts, app: &str, id: &str) -> Result<(), Error> {
     let row = find(cohorts, app, id).await?;
     require(&row, &[State::Draft, State::Stopped], "Stop the experiment first")?;
-    cohorts.audiences.forget(app, id, BTreeSet::new()).await?;
-    store::delete(&cohorts.db, app, id).await?.then_some(()).ok_or(Error::Moved)
+    if !store::hide(&cohorts.db, app, id).await? {
+        return Err(Error::Moved);
+    }
+    finish_delete(cohorts, app, id).await
+}
+
+/// Of one that is gone for everybody already.
+pub async fn finish_delete(cohorts: &Cohorts, app: &str, id: &str) -> Result<(), Error> {
+    match cohorts.audiences.forget(app, id, Forget::All).await {
+        Err(problem) if problem.kind == Kind::Conflict => {
+            store::bring_back(&cohorts.db, app, id).await?;
+            return Err(problem.into());
+        }
+        forgotten => forgotten?,
+    }
+    store::delete(&cohorts.db, app, id).await
 }
 
 pub fn require(row: &ExperimentRow, states: &[State], detail: &str) -> Result<(), Error> {

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use muster_jobs::{Failure, NewJob, Priority, Run};
 use serde_json::{Value, json};
 
-use super::drafts::{definition, find};
-use super::start::{Keeper, assignment, groups_of};
+use super::drafts::{definition, find, finish_delete};
+use super::start::{Keeper, assignment, give_up_lost, groups_of};
 use crate::Cohorts;
 use crate::answers::GroupMembers;
 use crate::audiences::{Stopped, Users};
@@ -18,15 +18,24 @@ use crate::jobs::{EXPERIMENT, Payload, Step};
 use crate::store::{self, ExperimentRow, NewVersion};
 
 const LOOK_EVERY: Duration = Duration::from_secs(15);
+/// A job that has failed is asked for again after so long.
+const AGAIN_AFTER: Duration = Duration::from_secs(300);
 
-/// Looks at once and then every few seconds, for ever. Several processes may do the same: whoever comes second
-/// finds a job that waits, or nothing to make.
+/// The job that was asked for last, and the data it is to make groups of.
+struct Asked {
+    inputs: String,
+    job: String,
+    at: Instant,
+}
+
+/// Looks at once and then every few seconds, for ever: at experiments that follow their audience, and at starts and
+/// deletions that nobody finishes. Several processes may do the same: whoever comes second finds nothing to make.
 pub async fn follow(cohorts: Cohorts) {
-    let mut asked = HashMap::new();
+    let mut asked: HashMap<String, Asked> = HashMap::new();
     let mut looks = tokio::time::interval(LOOK_EVERY);
     loop {
         looks.tick().await;
-        let rows = match store::following(&cohorts.db).await {
+        let rows = match store::unsettled(&cohorts.db).await {
             Ok(rows) => rows,
             Err(error) => {
                 tracing::warn!(%error, "experiments are looked at again shortly");
@@ -35,8 +44,13 @@ pub async fn follow(cohorts: Cohorts) {
         };
         asked.retain(|id, _| rows.iter().any(|row| row.id == *id));
         for row in rows {
-            match look_at(&cohorts, &row, asked.get(&row.id)).await {
-                Ok(Some(inputs)) => _ = asked.insert(row.id, inputs),
+            let looked = match &*row.state {
+                "starting" => give_up_lost(&cohorts, &row, Utc::now()).await.map(|_| None),
+                "deleted" => finish_delete(&cohorts, &row.app_id, &row.id).await.map(|()| None),
+                _ => look_at(&cohorts, &row, asked.get(&row.id)).await,
+            };
+            match looked {
+                Ok(Some(new)) => _ = asked.insert(row.id, new),
                 Ok(None) => {}
                 Err(error) => tracing::warn!(experiment = row.id, %error, "it is looked at again shortly"),
             }
@@ -44,16 +58,21 @@ pub async fn follow(cohorts: Cohorts) {
     }
 }
 
-/// Answers the data that its groups were asked to be made of, None where these are the newest. `asked` are those
-/// of the last time: a job that failed is not asked for again and again.
+/// Asks for its groups to be made of newer data; None where they are of the newest, or a job is on its way.
 async fn look_at(
     cohorts: &Cohorts,
     row: &ExperimentRow,
-    asked: Option<&String>,
-) -> Result<Option<String>, Error> {
+    asked: Option<&Asked>,
+) -> Result<Option<Asked>, Error> {
     let inputs = cohorts.audiences.inputs(&row.app_id, &row.rule).await?;
-    if row.inputs.as_ref() == Some(&inputs) || asked == Some(&inputs) {
+    if row.inputs.as_ref() == Some(&inputs) {
         return Ok(None);
+    }
+    if let Some(asked) = asked.filter(|asked| asked.inputs == inputs) {
+        let job = cohorts.jobs.get(&asked.job).await?;
+        if job.is_some_and(|job| !job.state.is_final()) || asked.at.elapsed() < AGAIN_AFTER {
+            return Ok(None);
+        }
     }
     let payload = Payload { experiment_id: row.id.clone(), step: Step::Follow };
     let new = NewJob {
@@ -64,8 +83,8 @@ async fn look_at(
         payload: serde_json::to_value(payload)?,
         priority: Priority::Routine,
     };
-    cohorts.jobs.enqueue(new).await?;
-    Ok(Some(inputs))
+    let job = cohorts.jobs.enqueue(new).await?.id;
+    Ok(Some(Asked { inputs, job, at: Instant::now() }))
 }
 
 /// What the job does: who is in the audience now is split by the same hashes, so that nobody changes the group;
@@ -86,13 +105,15 @@ pub async fn refresh(
 }
 
 async fn next(cohorts: &Cohorts, row: &ExperimentRow, run: &Run, now: DateTime<Utc>) -> Result<u32, Error> {
+    // Another job may have been quicker.
+    let inputs = cohorts.audiences.inputs(&row.app_id, &row.rule).await?;
+    if row.inputs.as_ref() == Some(&inputs) {
+        return Ok(row.version);
+    }
     let (definition, assignment) = (definition(row)?, assignment(row)?);
     let watched = run.clone();
     let stopped: Stopped = Arc::new(move || watched.stopped());
-    let (audience, groups) = groups_of(cohorts, row, &assignment, stopped).await?;
-    if row.inputs.as_ref() == Some(&audience.inputs) {
-        return Ok(row.version);
-    }
+    let (audience, groups) = groups_of(cohorts, row, &assignment, (stopped, run)).await?;
     run.progress(0.5);
     let before: Vec<GroupMembers> = serde_json::from_str(row.members.as_deref().unwrap_or("[]"))?;
     let mut ever: Vec<Users> = Vec::new();
@@ -101,16 +122,14 @@ async fn next(cohorts: &Cohorts, row: &ExperimentRow, run: &Run, now: DateTime<U
         ever.push(before.iter().zip(now).map(|(before, now)| before | now).collect());
     }
     let version = row.version + 1;
-    let keeper = Keeper { cohorts, row, audience: &audience, version, run };
-    let kept = keeper.keep(&definition, &groups, &ever).await?;
-    if !run.still_mine().await? {
-        return Err(Error::Stopped);
-    }
+    let keeper = Keeper::new(cohorts, (row, version), &audience, run);
+    let Some(kept) = keeper.keep(&definition, &groups, &ever).await? else { return Err(Error::Stopped) };
     let (members, users) = keeper.told(&kept)?;
     let (ds, inputs) = (audience.ds, &audience.inputs);
     let new = NewVersion { experiment: &row.id, version, ds, members: &members, users: &users, inputs };
     if !store::put_version(&cohorts.db, &row.app_id, &new, now).await? {
-        // Another attempt has made it, or it was stopped: what was kept goes with the next version.
+        // Another attempt has made it, or it was stopped.
+        keeper.forget_own().await?;
         return Ok(row.version);
     }
     // Those of the version before stay for who is looking at them.

@@ -5,6 +5,7 @@ mod compare;
 mod drafts;
 mod follow;
 mod holdout;
+mod observed;
 mod place;
 mod results;
 mod shown;
@@ -14,7 +15,7 @@ mod split;
 mod start;
 
 pub use check::{SALTS, Search, check};
-pub use drafts::{change, create, delete, find, stop};
+pub use drafts::{change, create, day, delete, find, stop};
 pub use follow::{follow, refresh};
 pub use holdout::{holdout, put_holdout};
 pub use place::place;
@@ -32,7 +33,7 @@ use crate::error::Error;
 
 /// Does the work on a thread of its own, until nobody waits for it any more or `stopped` says so. `turn` is held
 /// until then.
-async fn evaluate<T: Send + 'static>(
+pub async fn evaluate<T: Send + 'static>(
     turn: Turn,
     stopped: Stopped,
     work: impl FnOnce(&Control<'_>) -> Result<T, Error> + Send + 'static,

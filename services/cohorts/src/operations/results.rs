@@ -1,6 +1,5 @@
 //! What an experiment came to: its groups beside control, on the days since it began.
 
-use std::cmp::Reverse;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,11 +9,10 @@ use muster_days::Ds;
 use muster_evaluator::Control;
 use muster_http::{Kind, Problem};
 use muster_profile_store::Snapshot;
-use muster_rules::nearest;
-use serde_json::json;
 
-use super::compare::{How, compare, false_discoveries, newest, ratio};
+use super::compare::{How, Set, compare, false_discoveries, newest, ratio};
 use super::drafts::{day, definition, find, require};
+use super::observed::{Tags, exposed, exposed_by_day, tags};
 use super::split::and;
 use crate::Cohorts;
 use crate::answers::{DaySampleRatio, GroupMembers, Results, State, TagResults};
@@ -25,10 +23,6 @@ use crate::store::{self, ExperimentRow};
 
 /// Days without data that are told.
 const MISSING: usize = 100;
-/// Days up to the last one for which it is told how many were exposed until then.
-const BY_DAY: i64 = 60;
-/// Tags that are looked at by themselves, those that most users carry.
-const TAGS: usize = 30;
 
 /// How results are asked for.
 #[derive(Debug, Clone)]
@@ -44,12 +38,20 @@ pub struct Asked {
 
 /// What one answer rests on.
 struct Case {
+    row: ExperimentRow,
+    asked: Asked,
     snapshot: Arc<Snapshot>,
     definition: Definition,
-    /// Who is compared, by group.
-    groups: Vec<Users>,
+    /// Everybody who was ever split, by group.
+    split: Vec<Users>,
+    /// Whoever is compared; None: all of these.
+    exposed: Option<Users>,
+    /// Users who were exposed until then.
+    exposed_by_day: Vec<(Ds, Users)>,
+    /// Day, and users by group, of each version of the groups.
+    by_version: Vec<(Ds, Vec<u64>)>,
+    tags: Tags,
     days: RangeInclusive<Ds>,
-    how: How,
 }
 
 pub async fn results(
@@ -63,42 +65,61 @@ pub async fn results(
     let definition = definition(&row)?;
     let snapshot = cohorts.audiences.snapshot(app).await?;
     let days = days(&row, &definition, &snapshot, asked.to)?;
-    let floor = floor(&snapshot);
-    let members: Vec<GroupMembers> = serde_json::from_str(row.members.as_deref().unwrap_or("[]"))?;
-    let mut groups = Vec::new();
-    for group in &members {
-        groups.push(cohorts.audiences.members(app, &group.ever_cohort_id).await?);
-    }
     let turn = cohorts.audiences.turn(app, cost(&definition, &asked)).await?;
-    let by_version = store::users_by_version(&cohorts.db, app, id).await?;
-    // As many as there were when it began: an interval that holds always must not learn from what comes.
-    let planned = by_version.first().filter(|_| asked.sequential);
-    let planned = planned.map(|(_, users)| serde_json::from_str(users)).transpose()?;
-    let by_day = by_day(cohorts, app, (&definition, floor), (&groups, &days, by_version), &stopped).await?;
-    if let Some(exposure) = &definition.exposure {
-        let exposed = exposed(cohorts, app, (exposure, &days), &stopped).await?;
-        groups = groups.iter().map(|users| and(users, &exposed)).collect();
+    let members: Vec<GroupMembers> = serde_json::from_str(row.members.as_deref().unwrap_or("[]"))?;
+    let mut split = Vec::new();
+    for group in &members {
+        split.push(cohorts.audiences.members(app, &group.ever_cohort_id).await?);
     }
-    let tags = match &asked.label {
-        Some(label) => tags(cohorts, app, (&snapshot, *days.end()), label, &stopped).await?,
-        None => Vec::new(),
+    let mut by_version = Vec::new();
+    for (ds, users) in store::users_by_version(&cohorts.db, app, id).await? {
+        by_version.push((day(ds)?, serde_json::from_str(&users)?));
+    }
+    let event = definition.exposure.as_deref();
+    let of = (cohorts, app, &stopped);
+    let case = Case {
+        exposed: match event {
+            Some(event) => Some(exposed(of, event, &days).await?),
+            None => None,
+        },
+        exposed_by_day: match event {
+            Some(event) => exposed_by_day(of, event, &days).await?,
+            None => Vec::new(),
+        },
+        tags: match &asked.label {
+            Some(label) => tags(of, &snapshot, label, *days.start()).await?,
+            None => Tags::default(),
+        },
+        row,
+        asked,
+        snapshot,
+        definition,
+        split,
+        by_version,
+        days,
     };
-    let before = definition.days_before(*days.start()).filter(|_| asked.cuped).map(|(from, to)| from..=to);
-    let how = How { days: days.clone(), before, level: asked.level, planned, floor };
-    let case = Case { snapshot, definition, groups, days, how };
     super::evaluate(turn, stopped, move |control| {
-        let mut results = case.results(&row.id, &asked, tags, control)?;
-        results.sample_ratio_by_day = by_day;
+        let mut results = case.results(control)?;
         results.took_ms = (began.elapsed().as_secs_f64() * 1e6).round() / 1e3;
         Ok(results)
     })
     .await
 }
 
+fn sizes(groups: &[Users]) -> Vec<u64> {
+    groups.iter().map(|users| size(users)).collect()
+}
+
+fn all_and(groups: &[Users], with: &Users) -> Vec<Users> {
+    groups.iter().map(|users| and(users, with)).collect()
+}
+
 /// In evaluations, more or less.
 fn cost(definition: &Definition, asked: &Asked) -> u64 {
-    let metrics = definition.metrics.len() as u64 * if asked.label.is_some() { 1 + TAGS as u64 } else { 1 };
-    1 + metrics + if definition.exposure.is_some() { BY_DAY as u64 } else { 0 }
+    let metrics = definition.metrics.len() as u64;
+    let tags = if asked.label.is_some() { super::observed::TAGS as u64 } else { 0 };
+    let exposures = if definition.exposure.is_some() { super::observed::BY_DAY as u64 } else { 0 };
+    1 + metrics * (1 + tags) + exposures
 }
 
 /// From the first day that counts to the one that is asked for, or the newest that any metric has data of.
@@ -112,7 +133,9 @@ fn days(
         row.from_ds.map(day).transpose()?.ok_or_else(|| Error::Inside(format!("{} has no day", row.id)))?;
     let newest = newest(definition, snapshot);
     let last = row.to_ds.map(day).transpose()?;
-    let to = asked.or(newest).map(|to| last.map_or(to, |last| to.min(last)));
+    // What is asked for beyond the newest day says nothing that the newest does not.
+    let to = newest.map(|newest| asked.map_or(newest, |to| to.min(newest)));
+    let to = to.map(|to| last.map_or(to, |last| to.min(last)));
     match to.filter(|to| *to >= from) {
         Some(to) => Ok(from..=to),
         None => {
@@ -124,124 +147,81 @@ fn days(
     }
 }
 
-/// Whoever did the event on any of the days.
-async fn exposed(
-    cohorts: &Cohorts,
-    app: &str,
-    (event, days): (&str, &RangeInclusive<Ds>),
-    stopped: &Stopped,
-) -> Result<Users, Error> {
-    let (from, to) = (days.start(), days.end());
-    let rule = json!({ "as_of": to, "where": { "event": event, "from": from, "to": to } });
-    let rule = cohorts.audiences.read(app, rule.to_string().as_bytes(), "").await?;
-    Ok(cohorts.audiences.find(app, &rule, stopped.clone()).await?.users)
-}
-
-/// Whether groups were as large as they should be: on each day those who were exposed until then, or, without an
-/// exposure, whenever groups were made, those who were split until then.
-async fn by_day(
-    cohorts: &Cohorts,
-    app: &str,
-    (definition, floor): (&Definition, Floor),
-    (groups, days, by_version): (&[Users], &RangeInclusive<Ds>, Vec<(u32, String)>),
-    stopped: &Stopped,
-) -> Result<Vec<DaySampleRatio>, Error> {
-    let told = |ds: Ds, users: Vec<u64>| DaySampleRatio {
-        ds,
-        sample_ratio: ratio(&users, definition, floor),
-        users: users.into_iter().map(|users| Some(users).filter(|users| !floor.is_few(*users))).collect(),
-    };
-    let mut by_day = Vec::new();
-    let Some(exposure) = &definition.exposure else {
-        for (ds, users) in by_version {
-            by_day.push(told(day(ds)?, serde_json::from_str(&users)?));
-        }
-        return Ok(by_day);
-    };
-    for ds in (*days.start()).max(days.end().plus(1 - BY_DAY)).through(*days.end()) {
-        let until = *days.start()..=ds;
-        let exposed = exposed(cohorts, app, (exposure, &until), stopped).await?;
-        by_day.push(told(ds, groups.iter().map(|users| size(&and(users, &exposed))).collect()));
-    }
-    Ok(by_day)
-}
-
-/// Who carries each tag of the label, on its newest day up to this one: the tags that most users carry.
-async fn tags(
-    cohorts: &Cohorts,
-    app: &str,
-    (snapshot, ds): (&Snapshot, Ds),
-    label: &str,
-    stopped: &Stopped,
-) -> Result<Vec<(i64, String, Users)>, Error> {
-    let labels = &snapshot.manifest().labels;
-    let by_id = label.parse::<i64>().ok().and_then(|id| labels.get_key_value(&id));
-    let Some((id, entry)) = by_id.or_else(|| labels.iter().find(|(_, entry)| entry.name == label)) else {
-        let nearest = nearest(label, labels.values().map(|entry| &entry.name));
-        let hint = nearest.as_ref().map(|nearest| format!(" Did you mean `{nearest}`?")).unwrap_or_default();
-        let problem =
-            Problem::new(Kind::NotFound, "label_not_found", format!("There is no label `{label}`.{hint}"));
-        return Err(problem.with_fault("label", "unknown_label", nearest).into());
-    };
-    let day = entry.days.range(..=ds).next_back().map(|(day, _)| *day);
-    let part = day.map(|day| snapshot.label(*id, day)).transpose()?.flatten();
-    let mut most: Vec<(i64, u64)> =
-        part.iter().flat_map(|part| &part.meta().tags).map(|(code, tag)| (*code, tag.users)).collect();
-    most.sort_by_key(|(code, users)| (Reverse(*users), *code));
-    let mut tags = Vec::new();
-    for (code, _) in most.into_iter().take(TAGS) {
-        let rule = json!({ "as_of": ds, "where": { "label": id, "in": [code] } });
-        let rule = cohorts.audiences.read(app, rule.to_string().as_bytes(), "").await?;
-        let users = cohorts.audiences.find(app, &rule, stopped.clone()).await?.users;
-        tags.push((code, entry.tags.get(&code).cloned().unwrap_or_default(), users));
-    }
-    Ok(tags)
-}
-
 impl Case {
-    fn results(
-        &self,
-        id: &str,
-        asked: &Asked,
-        tags: Vec<(i64, String, Users)>,
-        control: &Control<'_>,
-    ) -> Result<Results, Error> {
-        let slices = |groups: &[Users]| groups.iter().map(|users| size(users)).collect::<Vec<u64>>();
-        let mut metrics = self.compare(&self.groups, control)?;
-        let mut by_tag = Vec::new();
-        for (id, name, carrying) in tags {
-            let groups: Vec<Users> = self.groups.iter().map(|users| and(users, &carrying)).collect();
-            by_tag.push(TagResults { id, name, metrics: self.compare(&groups, control)? });
-        }
-        let of_tags = by_tag.iter_mut().flat_map(|tag| &mut tag.metrics);
-        false_discoveries(metrics.iter_mut().chain(of_tags));
+    fn results(&self, control: &Control<'_>) -> Result<Results, Error> {
+        let floor = floor(&self.snapshot);
+        let groups = match &self.exposed {
+            Some(exposed) => all_and(&self.split, exposed),
+            None => self.split.clone(),
+        };
+        let (of_split, of_groups) = (sizes(&self.split), sizes(&groups));
+        let of_tag = |(_, _, carrying): &(i64, String, Users)| Set {
+            groups: all_and(&groups, carrying),
+            within: of_groups.clone(),
+        };
+        let mut sets: Vec<Set> = self.tags.users.iter().map(of_tag).collect();
+        sets.insert(0, Set { groups, within: of_split.clone() });
+        let how = self.how(floor);
+        let mut results = compare(&self.snapshot, &self.definition, &sets, &how, control)?;
+        false_discoveries(results.iter_mut().flatten());
+        let metrics = results.remove(0);
+        let by_tag = self.tags.users.iter().zip(results);
         Ok(Results {
-            experiment_id: id.to_owned(),
+            experiment_id: self.row.id.clone(),
             from: *self.days.start(),
             to: *self.days.end(),
-            missing_days: self.missing_days(),
-            level: asked.level,
-            sequential: asked.sequential,
-            cuped: asked.cuped,
-            sample_ratio: ratio(&slices(&self.groups), &self.definition, self.how.floor),
-            sample_ratio_by_day: Vec::new(),
+            missing_days: self.missing_days(how.before.as_ref()),
+            level: self.asked.level,
+            sequential: self.asked.sequential,
+            cuped: self.asked.cuped,
+            sample_ratio: self.ratio(*self.days.end(), of_groups, &of_split, floor).sample_ratio,
+            sample_ratio_by_day: self.by_day(&of_split, floor),
             metrics,
-            by_tag,
-            privacy_floor: self.how.floor.named(),
+            label_ds: self.tags.ds,
+            by_tag: by_tag
+                .map(|((id, name, _), metrics)| TagResults { id: *id, name: name.clone(), metrics })
+                .collect(),
+            privacy_floor: floor.named(),
             took_ms: 0.0,
         })
     }
 
-    fn compare(
-        &self,
-        groups: &[Users],
-        control: &Control<'_>,
-    ) -> Result<Vec<crate::answers::MetricResult>, Error> {
-        let groups: Vec<&[roaring::RoaringBitmap]> = groups.iter().map(|users| &users[..]).collect();
-        compare(&self.snapshot, &self.definition, &groups, &self.how, control)
+    fn how(&self, floor: Floor) -> How {
+        let before = self.definition.days_before(*self.days.start()).filter(|_| self.asked.cuped);
+        // As many as there were when it began: an interval that holds always must not learn from what comes.
+        let planned = self.by_version.first().map(|(_, users)| users.clone());
+        How {
+            days: self.days.clone(),
+            before: before.map(|(from, to)| from..=to),
+            level: self.asked.level,
+            planned: planned.filter(|_| self.asked.sequential),
+            floor,
+        }
     }
 
-    fn missing_days(&self) -> Vec<String> {
+    /// Whether groups were as large as they should be: on each day those who were exposed until then, or, without an
+    /// exposure, whenever groups were made, those who were split until then.
+    fn by_day(&self, of_split: &[u64], floor: Floor) -> Vec<DaySampleRatio> {
+        if self.definition.exposure.is_none() {
+            let until = self.by_version.iter().filter(|(ds, _)| ds <= self.days.end());
+            return until.map(|(ds, users)| self.ratio(*ds, users.clone(), users, floor)).collect();
+        }
+        let exposed = self.exposed_by_day.iter();
+        exposed
+            .map(|(ds, users)| self.ratio(*ds, sizes(&all_and(&self.split, users)), of_split, floor))
+            .collect()
+    }
+
+    /// Nothing is told of groups one of which may not be.
+    fn ratio(&self, ds: Ds, users: Vec<u64>, within: &[u64], floor: Floor) -> DaySampleRatio {
+        let shown = users.iter().zip(within).map(|(users, of)| floor.shown(*users, *of));
+        let shown: Vec<Option<u64>> = shown.collect();
+        let all = shown.iter().all(Option::is_some);
+        let sample_ratio = if all { ratio(&users, &self.definition, floor) } else { None };
+        DaySampleRatio { ds, sample_ratio, users: shown }
+    }
+
+    fn missing_days(&self, before: Option<&RangeInclusive<Ds>>) -> Vec<String> {
         let mut events: Vec<&String> = self.definition.metrics.iter().map(|metric| &metric.event).collect();
         events.extend(&self.definition.exposure);
         events.sort();
@@ -249,8 +229,9 @@ impl Case {
         let has = |event: &str, ds: &Ds| {
             self.snapshot.manifest().events.get(event).is_some_and(|entry| entry.days.contains_key(ds))
         };
+        let first = before.map_or(*self.days.start(), |before| *before.start());
         let missing = events.into_iter().flat_map(|event| {
-            let days = self.days.start().through(*self.days.end()).filter(move |ds| !has(event, ds));
+            let days = first.through(*self.days.end()).filter(move |ds| !has(event, ds));
             days.map(move |ds| format!("{event} {ds}"))
         });
         missing.take(MISSING).collect()

@@ -3,7 +3,7 @@
 use muster_catalogue::Floor;
 
 use super::drafts::{day, definition};
-use crate::answers::{Experiment, GroupMembers, State};
+use crate::answers::{Check, Experiment, GroupMembers, State};
 use crate::error::Error;
 use crate::store::{self, ExperimentRow};
 
@@ -17,8 +17,12 @@ pub fn shown(row: ExperimentRow, floor: Floor) -> Result<Experiment, Error> {
     };
     for group in &mut members {
         let told = |users: Option<u64>| users.filter(|users| !floor.is_few(*users));
+        // The two tell how many have left.
+        let gone = group.ever_users.unwrap_or_default().saturating_sub(group.users.unwrap_or_default());
         (group.users, group.ever_users) = (told(group.users), told(group.ever_users));
+        group.ever_users = group.ever_users.filter(|_| !floor.is_few(gone));
     }
+    let check: Option<Check> = row.checked.as_deref().map(serde_json::from_str).transpose()?;
     let assignment = row.assignment.as_deref().map(serde_json::from_str).transpose()?;
     Ok(Experiment {
         state: State::from_name(&row.state).ok_or_else(|| Error::Inside(format!("state {}", row.state)))?,
@@ -29,7 +33,8 @@ pub fn shown(row: ExperimentRow, floor: Floor) -> Result<Experiment, Error> {
         population_ds: row.population_ds.map(day).transpose()?,
         from: row.from_ds.map(day).transpose()?,
         to: row.to_ds.map(day).transpose()?,
-        check: row.checked.as_deref().map(serde_json::from_str).transpose()?,
+        // Under another floor than now it may tell too much.
+        check: check.filter(|check| check.privacy_floor == floor.named()),
         job_id: row.job_id,
         failure: text(&row.failure)?,
         created_by: row.created_by,

@@ -1,6 +1,5 @@
 //! The start of an experiment: its part of the layer is taken at once, its groups are made by a job.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -8,7 +7,7 @@ use muster_days::Ds;
 use muster_http::{Caller, Kind, Problem};
 use muster_jobs::{Failure, Job, NewJob, Priority, Run};
 use roaring::RoaringBitmap;
-use serde_json::json;
+use serde_json::{Value, json};
 use ulid::Ulid;
 
 use super::drafts::{definition, find, require, today};
@@ -17,11 +16,14 @@ use super::split::split;
 use crate::Cohorts;
 use crate::answers::{GroupMembers, State};
 use crate::assignment::{Assignment, in_millionths};
-use crate::audiences::{Audience, Stopped, ToKeep, Users, floor, size};
+use crate::audiences::{Audience, Forget, Stopped, ToKeep, Users, floor, size};
 use crate::definition::{Definition, Membership};
 use crate::error::Error;
 use crate::jobs::{EXPERIMENT, Payload, Step};
 use crate::store::{self, ExperimentRow, NewVersion, Reservation};
+
+/// Milliseconds after which the job of a start is given up that nobody knows of.
+const LOST_AFTER: i64 = 60_000;
 
 /// `from` is the first day that counts: today's in the app's zone when not given.
 pub async fn ask_to_start(
@@ -69,7 +71,7 @@ pub async fn ask_to_start(
     Ok(cohorts.jobs.enqueue(new).await?)
 }
 
-/// What the job does. A second attempt does the same, with the same cohorts.
+/// What the job does. A second attempt begins anew, with cohorts of its own.
 pub async fn start(
     cohorts: &Cohorts,
     app: &str,
@@ -89,12 +91,29 @@ pub async fn start(
     if let Err(failure) = &done
         && !failure.retry
     {
-        // Before anybody may start it anew, and keep cohorts of it.
-        cohorts.audiences.forget(app, id, BTreeSet::new()).await.map_err(Error::from)?;
         let told = json!({ "code": failure.code, "detail": failure.detail }).to_string();
         store::give_up(&cohorts.db, (app, id, &run.job.id), &told, now).await?;
     }
     done
+}
+
+/// A start whose job has ended without it: its attempts are used up, or it was cancelled. True when it is a draft
+/// again.
+pub async fn give_up_lost(cohorts: &Cohorts, row: &ExperimentRow, now: DateTime<Utc>) -> Result<bool, Error> {
+    let Some(id) = &row.job_id else { return Ok(false) };
+    let job = cohorts.jobs.get(id).await?;
+    let told = match &job {
+        Some(job) if !job.state.is_final() => return Ok(false),
+        // It may be on its way from the row into the queue.
+        None if now.timestamp_millis() - row.updated_at < LOST_AFTER => return Ok(false),
+        Some(job) => serde_json::to_value(&job.error)?,
+        None => Value::Null,
+    };
+    let told = match told.is_object() {
+        true => told,
+        false => json!({ "code": "cancelled", "detail": "the job that was to start it was cancelled" }),
+    };
+    store::give_up(&cohorts.db, (&row.app_id, &row.id, id), &told.to_string(), now).await
 }
 
 async fn make_first(
@@ -106,7 +125,7 @@ async fn make_first(
     let (definition, assignment) = (definition(row)?, assignment(row)?);
     let watched = run.clone();
     let stopped: Stopped = Arc::new(move || watched.stopped());
-    let (audience, groups) = groups_of(cohorts, row, &assignment, stopped).await?;
+    let (audience, groups) = groups_of(cohorts, row, &assignment, (stopped, run)).await?;
     run.progress(0.5);
     let floor = floor(&audience.snapshot);
     if let Some(group) = groups.iter().position(|users| size(users) == 0 || floor.is_few(size(users))) {
@@ -116,11 +135,8 @@ async fn make_first(
         );
         return Err(Problem::new(Kind::Forbidden, "below_floor", detail).into());
     }
-    let keeper = Keeper { cohorts, row, audience: &audience, version: 1, run };
-    let kept = keeper.keep(&definition, &groups, &groups).await?;
-    if !run.still_mine().await? {
-        return Err(Error::Stopped);
-    }
+    let keeper = Keeper::new(cohorts, (row, 1), &audience, run);
+    let Some(kept) = keeper.keep(&definition, &groups, &groups).await? else { return Err(Error::Stopped) };
     let (members, users) = keeper.told(&kept)?;
     let new = NewVersion {
         experiment: &row.id,
@@ -131,7 +147,7 @@ async fn make_first(
         inputs: &audience.inputs,
     };
     if !store::finish_start(&cohorts.db, (&row.app_id, &run.job.id), &new, now).await? {
-        // It was stopped in this very moment; what was kept goes with the next start, or with the experiment.
+        keeper.forget_own().await?;
         return Err(Error::Stopped);
     }
     keeper.forget_all_but(&[&kept]).await?;
@@ -149,9 +165,12 @@ pub async fn groups_of(
     cohorts: &Cohorts,
     row: &ExperimentRow,
     assignment: &Assignment,
-    stopped: Stopped,
+    (stopped, run): (Stopped, &Run),
 ) -> Result<(Audience, Vec<Users>), Error> {
-    let turn = cohorts.audiences.turn(&row.app_id, 1).await?;
+    let turn = tokio::select! {
+        turn = cohorts.audiences.turn_patiently(&row.app_id, 1) => turn,
+        () = run.until_stopped() => return Err(Error::Stopped),
+    };
     let audience = cohorts.audiences.find(&row.app_id, &row.rule, stopped.clone()).await?;
     let assignment = assignment.clone();
     super::evaluate(turn, stopped, move |_| {
@@ -163,18 +182,43 @@ pub async fn groups_of(
 
 /// Has the users of groups kept as cohorts.
 pub struct Keeper<'a> {
-    pub cohorts: &'a Cohorts,
-    pub row: &'a ExperimentRow,
-    pub audience: &'a Audience,
-    pub version: u32,
-    /// The ids of the cohorts follow from job and attempt: a worker that was given up, and is not dead, writes over
-    /// nobody's.
-    pub run: &'a Run,
+    cohorts: &'a Cohorts,
+    row: &'a ExperimentRow,
+    version: u32,
+    audience: &'a Audience,
+    run: &'a Run,
+    /// Begins the ids of its cohorts. Another attempt has another one: a worker that was given up, and is not dead,
+    /// writes over nobody's.
+    stamp: String,
 }
 
-impl Keeper<'_> {
-    /// `now` and `ever` are the users of each group who are in it now, and whoever was.
+impl<'a> Keeper<'a> {
+    pub fn new(
+        cohorts: &'a Cohorts,
+        (row, version): (&'a ExperimentRow, u32),
+        audience: &'a Audience,
+        run: &'a Run,
+    ) -> Keeper<'a> {
+        Keeper { cohorts, row, version, audience, run, stamp: format!("coh_{}", Ulid::generate()) }
+    }
+
+    /// `now` and `ever` are the users of each group who are in it now, and whoever was. None, and nothing is left of
+    /// them, when the job is not this attempt's any more.
     pub async fn keep(
+        &self,
+        definition: &Definition,
+        now: &[Users],
+        ever: &[Users],
+    ) -> Result<Option<Vec<GroupMembers>>, Error> {
+        let kept = self.keep_all(definition, now, ever).await?;
+        if self.run.still_mine().await? {
+            return Ok(Some(kept));
+        }
+        self.forget_own().await?;
+        Ok(None)
+    }
+
+    async fn keep_all(
         &self,
         definition: &Definition,
         now: &[Users],
@@ -200,8 +244,11 @@ impl Keeper<'_> {
     }
 
     async fn keep_one(&self, suffix: &str, users: &[RoaringBitmap]) -> Result<String, Error> {
-        let job = self.run.job.id.replacen("job_", "coh_", 1);
-        let id = format!("{job}_a{}_{suffix}", self.run.job.attempt);
+        if self.run.stopped() {
+            self.forget_own().await?;
+            return Err(Error::Stopped);
+        }
+        let id = format!("{}_{suffix}", self.stamp);
         let cohort = ToKeep {
             app: self.row.app_id.clone(),
             id: id.clone(),
@@ -219,7 +266,14 @@ impl Keeper<'_> {
     pub async fn forget_all_but(&self, kept: &[&[GroupMembers]]) -> Result<(), Error> {
         let ids = kept.iter().flat_map(|groups| groups.iter());
         let ids = ids.flat_map(|group| [group.cohort_id.clone(), group.ever_cohort_id.clone()]);
-        Ok(self.cohorts.audiences.forget(&self.row.app_id, &self.row.id, ids.collect()).await?)
+        let which = Forget::AllBut(ids.collect());
+        Ok(self.cohorts.audiences.forget(&self.row.app_id, &self.row.id, which).await?)
+    }
+
+    /// What this attempt has kept, for nothing.
+    pub async fn forget_own(&self) -> Result<(), Error> {
+        let which = Forget::Beginning(self.stamp.clone());
+        Ok(self.cohorts.audiences.forget(&self.row.app_id, &self.row.id, which).await?)
     }
 
     /// The groups, and everybody who was ever in them, as JSON.

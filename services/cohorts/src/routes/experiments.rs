@@ -120,7 +120,7 @@ pub async fn change(
     Ok(Json(shown(&cohorts, row).await?))
 }
 
-/// Delete a draft or a stopped experiment, with its groups' cohorts unless a rule names them.
+/// Delete a draft or a stopped experiment, with its groups' cohorts.
 #[utoipa::path(
     delete,
     path = "/v1/apps/{app}/experiments/{id}",
@@ -130,7 +130,7 @@ pub async fn change(
     responses(
         (status = 204, description = "It is deleted"),
         (status = 404, description = "No such experiment", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, description = "`experiment_state`: it runs", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "`experiment_state`: it runs; `cohort_in_use`: a rule names one of its groups", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub async fn delete(

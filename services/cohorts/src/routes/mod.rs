@@ -5,10 +5,14 @@ mod holdout;
 mod running;
 
 use actix_web::web::{self, Data, ServiceConfig};
+use muster_days::Ds;
+use muster_http::{Kind, Problem};
+use serde::de::DeserializeOwned;
 use utoipa::OpenApi;
 
 use crate::Cohorts;
 use crate::deliveries::routes as deliveries;
+use crate::tracking::routes as tracking;
 
 #[derive(OpenApi)]
 #[openapi(paths(
@@ -28,6 +32,10 @@ use crate::deliveries::routes as deliveries;
     deliveries::list,
     deliveries::show,
     deliveries::destinations,
+    tracking::track,
+    tracking::untrack,
+    tracking::list,
+    tracking::series,
 ))]
 struct Api;
 
@@ -61,5 +69,37 @@ pub fn configure(config: &mut ServiceConfig, data: &Data<Cohorts>) {
         .service(at("/{id}").route(web::get().to(deliveries::show)));
     let destinations =
         at("/destinations").app_data(data.clone()).route(web::get().to(deliveries::destinations));
-    config.service(experiments).service(holdout).service(of_deliveries).service(destinations);
+    let of_tracking = web::scope("/tracking")
+        .app_data(data.clone())
+        .service(at("").route(web::get().to(tracking::list)))
+        .service(
+            at("/{id}")
+                .route(web::get().to(tracking::series))
+                .route(web::put().to(tracking::track))
+                .route(web::delete().to(tracking::untrack)),
+        );
+    config
+        .service(experiments)
+        .service(holdout)
+        .service(of_deliveries)
+        .service(destinations)
+        .service(of_tracking);
+}
+
+/// A body that may be empty.
+pub fn read<T: Default + DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    match body.trim_ascii() {
+        b"" => Ok(T::default()),
+        text => serde_json::from_slice(text)
+            .map_err(|error| Problem::new(Kind::Invalid, "invalid_body", format!("{error}."))),
+    }
+}
+
+/// A day of the address.
+pub fn day(parameter: &str, text: &str) -> Result<Ds, Problem> {
+    let day = text.parse().ok().and_then(|number| Ds::from_number(number).ok());
+    day.ok_or_else(|| {
+        let detail = format!("`{text}` is no day: write 20261101.");
+        Problem::new(Kind::BadRequest, "bad_parameter", detail).with_fault(parameter, "not_a_day", None)
+    })
 }

@@ -10,10 +10,10 @@ use muster_days::Ds;
 use muster_http::{Caller, Kind, Problem, ProblemBody, Role};
 use muster_jobs::{Job, NewJob, Priority};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use utoipa::{IntoParams, ToSchema};
 
 use super::experiments::shown;
+use super::{day, read};
 use crate::Cohorts;
 use crate::answers::{Experiment, Results, UserPlace};
 use crate::definition::fault;
@@ -41,15 +41,6 @@ pub struct StopBody {
     to: Option<Ds>,
 }
 
-/// A body that may be empty.
-fn read<T: Default + DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    match body.trim_ascii() {
-        b"" => Ok(T::default()),
-        text => serde_json::from_slice(text)
-            .map_err(|error| Problem::new(Kind::Invalid, "invalid_body", format!("{error}."))),
-    }
-}
-
 fn accepted(job: &Job) -> HttpResponse {
     HttpResponse::Accepted().insert_header((LOCATION, format!("/v1/jobs/{}", job.id))).json(job)
 }
@@ -68,6 +59,7 @@ fn accepted(job: &Job) -> HttpResponse {
     responses(
         (status = 202, description = "The job that checks it", body = Job, headers(("Location" = String, description = "The job"))),
         (status = 404, description = "No such experiment", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "`app_disabled`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "`invalid_body`", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
@@ -110,7 +102,7 @@ pub async fn check(
     responses(
         (status = 202, description = "The job that makes the groups", body = Job, headers(("Location" = String, description = "The job"))),
         (status = 404, description = "No such experiment", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, description = "`layer_full`: other experiments have too much of the layer; `experiment_state`: it was started before", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "`layer_full`: other experiments have too much of the layer; `experiment_state`: it was started before; `app_disabled`", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub async fn start(
@@ -185,7 +177,7 @@ pub struct ResultsQuery {
     responses(
         (status = 200, description = "The results", body = Results),
         (status = 404, description = "No such experiment, or label", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, description = "`no_data_yet`; `experiment_state`: it does not run", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "`no_data_yet`; `experiment_state`: it does not run; `app_disabled`", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub async fn results(
@@ -203,19 +195,10 @@ pub async fn results(
         let problem = Problem::new(Kind::BadRequest, "bad_parameter", "The level is from 0.5 to 0.999.");
         return Err(problem.with_fault("level", "level", None));
     }
-    let to = to.map(|to| day(&to)).transpose()?;
+    let to = to.map(|to| day("to", &to)).transpose()?;
     let asked = Asked { to, level, sequential, cuped: cuped.unwrap_or(true), label };
     let (_waiting, stopped) = Waiting::new();
     Ok(Json(operations::results(&cohorts, (&app, &id), asked, (stopped, began)).await?))
-}
-
-fn day(text: &str) -> Result<Ds, Problem> {
-    let day = text.parse().ok().and_then(|number| Ds::from_number(number).ok());
-    day.ok_or_else(|| {
-        let problem =
-            Problem::new(Kind::BadRequest, "bad_parameter", format!("`{text}` is no day: write 20261101."));
-        problem.with_fault("to", "not_a_day", None)
-    })
 }
 
 /// Show which group a user is in, and why.
@@ -227,6 +210,7 @@ fn day(text: &str) -> Result<Ds, Problem> {
     params(("app" = String, Path), ("id" = String, Path), ("user" = String, Path, description = "The user's id")),
     responses(
         (status = 200, description = "The group, or why there is none", body = UserPlace),
+        (status = 403, description = "`below_floor`: the group has fewer users than the app lets be shown", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such experiment", body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "`experiment_state`: it does not run", body = ProblemBody, content_type = "application/problem+json"),
     ),

@@ -73,7 +73,7 @@ pub async fn create(db: &Db, row: &ExperimentRow) -> Result<(), Error> {
 }
 
 pub async fn experiment(db: &Db, app: &str, id: &str) -> Result<Option<ExperimentRow>, Error> {
-    let query = sqlx::AssertSqlSafe(format!("{SELECT}WHERE app_id = ? AND id = ?"));
+    let query = sqlx::AssertSqlSafe(format!("{SELECT}WHERE app_id = ? AND id = ? AND state <> 'deleted'"));
     Ok(on!(db, pool => sqlx::query_as(query).bind(app).bind(id).fetch_optional(pool).await?))
 }
 
@@ -84,7 +84,9 @@ pub async fn experiments(
     cursor: Option<&str>,
     limit: u32,
 ) -> Result<Vec<ExperimentRow>, Error> {
-    let query = format!("{SELECT}WHERE app_id = ? AND (? IS NULL OR id < ?) ORDER BY id DESC LIMIT ?");
+    let query = format!(
+        "{SELECT}WHERE app_id = ? AND state <> 'deleted' AND (? IS NULL OR id < ?) ORDER BY id DESC LIMIT ?"
+    );
     Ok(on!(db, pool => sqlx::query_as(sqlx::AssertSqlSafe(query))
         .bind(app)
         .bind(cursor)
@@ -94,10 +96,12 @@ pub async fn experiments(
         .await?))
 }
 
-/// Those that run, of all apps.
-pub async fn following(db: &Db) -> Result<Vec<ExperimentRow>, Error> {
-    let query =
-        format!("{SELECT}WHERE state = 'running' AND definition LIKE '%\"membership\":\"following\"%'");
+/// Those of all apps that want something done: that follow their audience, are being started, or deleted.
+pub async fn unsettled(db: &Db) -> Result<Vec<ExperimentRow>, Error> {
+    let query = format!(
+        "{SELECT}WHERE state IN ('starting', 'deleted') \
+         OR (state = 'running' AND definition LIKE '%\"membership\":\"following\"%')"
+    );
     Ok(on!(db, pool => sqlx::query_as(sqlx::AssertSqlSafe(query)).fetch_all(pool).await?))
 }
 
@@ -226,25 +230,50 @@ pub async fn users_by_version(db: &Db, app: &str, id: &str) -> Result<Vec<(u32, 
     Ok(on!(db, pool => sqlx::query_as(query).bind(app).bind(id).fetch_all(pool).await?))
 }
 
-/// The start came to nothing: it is a draft again, and its part of the layer is free.
+/// The start came to nothing: it is a draft again, and its part of the layer is free. False when the job does not
+/// start it any more.
 pub async fn give_up(
     db: &Db,
     (app, id, job): (&str, &str, &str),
     failure: &str,
     now: DateTime<Utc>,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let query = "UPDATE experiment SET state = 'draft', assignment = NULL, failure = ?, from_ds = NULL, \
          revision = revision + 1, updated_at = ? \
          WHERE app_id = ? AND id = ? AND state = 'starting' AND job_id = ?";
-    on!(db, pool => sqlx::query(query)
+    let done = on!(db, pool => sqlx::query(query)
         .bind(failure)
         .bind(now.timestamp_millis())
         .bind(app)
         .bind(id)
         .bind(job)
         .execute(pool)
-        .await
-        .map(drop)?);
+        .await?
+        .rows_affected());
+    Ok(done == 1)
+}
+
+/// Experiments of the app with this salt, but for one.
+pub async fn salted(db: &Db, app: &str, (salt, but): (&str, &str)) -> Result<bool, Error> {
+    let query = "SELECT COUNT(*) FROM experiment WHERE app_id = ? AND salt = ? AND id <> ?";
+    let found: i64 =
+        on!(db, pool => sqlx::query_scalar(query).bind(app).bind(salt).bind(but).fetch_one(pool).await?);
+    Ok(found > 0)
+}
+
+/// It is gone for everybody; what was kept for it goes next. False when it is not there, or is being started or runs.
+pub async fn hide(db: &Db, app: &str, id: &str) -> Result<bool, Error> {
+    let query = "UPDATE experiment SET state = 'deleted', revision = revision + 1 \
+         WHERE app_id = ? AND id = ? AND state IN ('draft', 'stopped')";
+    let done = on!(db, pool => sqlx::query(query).bind(app).bind(id).execute(pool).await?.rows_affected());
+    Ok(done == 1)
+}
+
+/// It can't be deleted after all.
+pub async fn bring_back(db: &Db, app: &str, id: &str) -> Result<(), Error> {
+    let query = "UPDATE experiment SET state = CASE WHEN started_at IS NULL THEN 'draft' ELSE 'stopped' END, \
+         revision = revision + 1 WHERE app_id = ? AND id = ? AND state = 'deleted'";
+    on!(db, pool => sqlx::query(query).bind(app).bind(id).execute(pool).await.map(drop)?);
     Ok(())
 }
 
@@ -265,10 +294,10 @@ pub async fn stop(db: &Db, (app, id): (&str, &str), last: Ds, now: DateTime<Utc>
     Ok(done == 1)
 }
 
-/// False when it is not there, or is being started or runs.
-pub async fn delete(db: &Db, app: &str, id: &str) -> Result<bool, Error> {
+/// What is left of one that is hidden.
+pub async fn delete(db: &Db, app: &str, id: &str) -> Result<(), Error> {
     let mut transaction = db.begin().await?;
-    let query = "DELETE FROM experiment WHERE app_id = ? AND id = ? AND state IN ('draft', 'stopped')";
+    let query = "DELETE FROM experiment WHERE app_id = ? AND id = ? AND state = 'deleted'";
     let done = on!(tx &mut transaction, connection =>
         sqlx::query(query).bind(app).bind(id).execute(connection).await?.rows_affected());
     if done == 1 {
@@ -276,5 +305,5 @@ pub async fn delete(db: &Db, app: &str, id: &str) -> Result<bool, Error> {
         on!(tx &mut transaction, connection => sqlx::query(query).bind(id).execute(connection).await.map(drop)?);
         transaction.commit().await?;
     }
-    Ok(done == 1)
+    Ok(())
 }

@@ -5,8 +5,8 @@ mod holdout;
 mod starts;
 
 pub use experiments::{
-    ExperimentRow, NewVersion, change, create, delete, experiment, experiments, finish_start, following,
-    give_up, put_checked, put_version, stop, users_by_version,
+    ExperimentRow, NewVersion, bring_back, change, create, delete, experiment, experiments, finish_start,
+    give_up, hide, put_checked, put_version, salted, stop, unsettled, users_by_version,
 };
 pub use holdout::{holdout, put_holdout};
 pub use starts::{Reservation, reserve, would_take};

@@ -34,7 +34,7 @@ pub async fn reserve(db: &Db, new: &Reservation<'_>, now: DateTime<Utc>) -> Resu
             result => return result,
         }
     }
-    Err(Error::Inside(format!("layer {} was taken from by others again and again", new.experiment.layer)))
+    Err(Error::Moved)
 }
 
 async fn try_reserve(db: &Db, new: &Reservation<'_>, now: DateTime<Utc>) -> Result<bool, Error> {
@@ -70,9 +70,16 @@ async fn try_reserve(db: &Db, new: &Reservation<'_>, now: DateTime<Utc>) -> Resu
 
 /// What the experiment would take if it were started now.
 pub async fn would_take(db: &Db, row: &ExperimentRow, traffic: u32) -> Result<Slice, Error> {
-    let mut transaction = db.begin().await?;
-    // Not committed: nothing is taken.
-    take_traffic(&mut transaction, row, traffic).await
+    for _ in 0..TRIES {
+        let mut transaction = db.begin().await?;
+        // Not committed: nothing is taken.
+        match take_traffic(&mut transaction, row, traffic).await {
+            Err(Error::Sql(error)) if is_conflict(&error) || is_unique_violation(&error) => {}
+            Err(Error::Moved) => {}
+            taken => return taken,
+        }
+    }
+    Err(Error::Moved)
 }
 
 /// Of the layer: what no other experiment has that is being started or runs. [`Error::Moved`] when another was

@@ -51,6 +51,12 @@ pub fn file(segments: &Segments, app: &str, id: &str) -> Result<CohortFile, Erro
     file.ok_or_else(|| Error::Inside(format!("the file of {id} is missing")))
 }
 
+/// Whether one user is a member of a cohort whose row is there.
+pub fn is_member(segments: &Segments, (app, id): (&str, &str), place: Place) -> Result<bool, Error> {
+    let file = segments.open.open(segments, app, id)?;
+    Ok(file.members(place.bucket)?.is_some_and(|members| members.contains(place.ordinal)))
+}
+
 /// All members of a cohort whose row is there: ordinals per bucket.
 pub fn members(segments: &Segments, app: &str, id: &str) -> Result<Vec<RoaringBitmap>, Error> {
     let file = file(segments, app, id)?;

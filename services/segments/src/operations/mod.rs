@@ -34,7 +34,7 @@ pub use lists::{
     shown_lists, shown_versions,
 };
 pub use make_cohort::{CohortOrder, make_cohort};
-pub use members::{OpenCohorts, memberships};
+pub use members::{OpenCohorts, is_member, memberships};
 pub use overlap::overlap;
 pub use prepare::{Asked, Prepared, inputs, parse};
 pub use profile::{Order, Scope, plan_of, profile};

@@ -1,0 +1,246 @@
+//! The job that works out the days of followed cohorts: whatever rests on other files or another cohort than the row
+//! that is there. All cohorts of a day in one pass; each day is a row of its own, so that a job that dies has done
+//! what it has done.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::Utc;
+use muster_catalogue::AppCatalogue;
+use muster_days::Ds;
+use muster_evaluator::{Behaviour, BehaviourCounts, Control, Did, EventCounts};
+use muster_jobs::{Failure, Handler, Run};
+use muster_profile_store::Snapshot;
+use muster_rules::crowds::Counted;
+use muster_rules::{Leaf, Node, Plan, Test, Universe};
+use serde_json::{Value, json};
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::answers::Kind;
+use super::operations::kind;
+use super::store::{self, CrowdFigures, DayRow, EventFigures, Figures, TrackedRow};
+use crate::Cohorts;
+use crate::audiences::{Stopped, Users, size};
+use crate::error::Error;
+use crate::operations::{day, evaluate};
+
+pub const TRACKING: &str = "tracking";
+/// Days up to the newest one that are worked out.
+pub const DAYS: i64 = 90;
+
+pub struct TrackingHandler {
+    pub cohorts: Cohorts,
+}
+
+#[async_trait]
+impl Handler for TrackingHandler {
+    fn kind(&self) -> &'static str {
+        TRACKING
+    }
+
+    fn concurrency(&self) -> usize {
+        1
+    }
+
+    async fn run(&self, run: &Run) -> Result<Value, Failure> {
+        let app = run.job.app_id.as_deref();
+        let app = app.ok_or_else(|| Failure::new("bad_payload", "the job names no app"))?;
+        let days = compute(&self.cohorts, app, run).await?;
+        Ok(json!({ "days": days }))
+    }
+}
+
+/// A cohort of a day that is to be worked out.
+struct Due {
+    subject: TrackedRow,
+    cohort: String,
+    inputs: String,
+}
+
+/// The newest day that any event is published for.
+pub fn newest(snapshot: &Snapshot) -> Option<Ds> {
+    snapshot.manifest().events.values().filter_map(|event| event.days.keys().next_back()).max().copied()
+}
+
+/// Whose users are those of the day: of what is static the one there is, of what is dynamic the newest up to then.
+pub fn cohort_on(known: &[(Ds, String)], kind: Kind, ds: Ds) -> Option<&str> {
+    match kind {
+        Kind::Static => known.first().map(|(_, cohort)| &**cohort),
+        Kind::Dynamic => known.iter().rfind(|(of, _)| *of <= ds).map(|(_, cohort)| &**cohort),
+    }
+}
+
+/// Answers how many days of cohorts were worked out.
+async fn compute(cohorts: &Cohorts, app: &str, run: &Run) -> Result<u64, Error> {
+    let snapshot = cohorts.audiences.snapshot(app).await?;
+    let Some(newest) = newest(&snapshot) else { return Ok(0) };
+    let due = due(cohorts, app, &snapshot, newest).await?;
+    let (all, mut done) = (due.len(), 0);
+    // The newest first: that is what is looked at.
+    for (place, (ds, due)) in due.into_iter().rev().enumerate() {
+        let figures = figures(cohorts, &snapshot, (app, ds), &due, run).await?;
+        if !run.still_mine().await? {
+            return Err(Error::Stopped);
+        }
+        for (due, figures) in due.into_iter().zip(figures) {
+            let (figures, inputs) = (serde_json::to_string(&figures)?, due.inputs);
+            let row = DayRow { ds: ds.number(), cohort_id: due.cohort, inputs, figures };
+            let now = Utc::now().timestamp_millis();
+            store::put_day(&cohorts.db, app, &due.subject.subject, &row, now).await?;
+            done += 1;
+        }
+        run.progress((place + 1) as f64 / all as f64);
+    }
+    Ok(done)
+}
+
+/// By day: what is not there yet, or rests on something else.
+async fn due(
+    cohorts: &Cohorts,
+    app: &str,
+    snapshot: &Snapshot,
+    newest: Ds,
+) -> Result<BTreeMap<Ds, Vec<Due>>, Error> {
+    let mut due: BTreeMap<Ds, Vec<Due>> = BTreeMap::new();
+    for subject in store::all_of(&cohorts.db, app).await? {
+        let known = match cohorts.audiences.cohorts_of(app, &subject.subject).await {
+            Ok(known) => known,
+            // It is deleted: its days stay as they are.
+            Err(problem) if problem.kind == muster_http::Kind::NotFound => continue,
+            Err(problem) => return Err(problem.into()),
+        };
+        let from = day(subject.from_ds)?.max(newest.plus(1 - DAYS));
+        let there = store::days(&cohorts.db, app, &subject.subject, (from, newest)).await?;
+        for ds in from.through(newest) {
+            let Some(cohort) = cohort_on(&known, kind(&subject.subject), ds) else { continue };
+            let Some(inputs) = inputs(snapshot, ds, (cohort, &subject.first_cohort)) else { continue };
+            if there.iter().any(|row| row.ds == ds.number() && row.inputs == inputs) {
+                continue;
+            }
+            let (subject, cohort) = (subject.clone(), cohort.to_owned());
+            due.entry(ds).or_default().push(Due { subject, cohort, inputs });
+        }
+    }
+    Ok(due)
+}
+
+/// Names what a day rests on: the files of its events, what these count as, and the cohorts. None without data.
+fn inputs(snapshot: &Snapshot, ds: Ds, (cohort, first): (&str, &str)) -> Option<String> {
+    let mut text = format!("{cohort}\n{first}\n");
+    for (event, entry) in &snapshot.manifest().events {
+        let Some(day) = entry.days.get(&ds) else { continue };
+        let Counted { active, trade, .. } = counted(snapshot.catalogue(), event);
+        text.push_str(&format!("{event}\n{active} {trade} {}\n", day.file));
+    }
+    let any = text.lines().count() > 2;
+    any.then(|| format!("{:032x}", xxh3_128(text.as_bytes())))
+}
+
+fn counted(catalogue: &AppCatalogue, event: &str) -> Counted {
+    let card = catalogue.events.get(event);
+    Counted::new(event, card.and_then(|card| card.active), card.and_then(|card| card.trade))
+}
+
+async fn figures(
+    cohorts: &Cohorts,
+    snapshot: &Arc<Snapshot>,
+    (app, ds): (&str, Ds),
+    due: &[Due],
+    run: &Run,
+) -> Result<Vec<Figures>, Error> {
+    let watched = run.clone();
+    let stopped: Stopped = Arc::new(move || watched.stopped());
+    let turn = cohorts.audiences.turn(app, 1 + due.len() as u64).await?;
+    let mut crowds = Vec::new();
+    for crowd in ["active_1d", "trade_1d"] {
+        let rule = json!({ "universe": crowd, "as_of": ds, "where": { "all": [] } });
+        let rule = cohorts.audiences.read(app, rule.to_string().as_bytes(), "").await?;
+        crowds.push(cohorts.audiences.find(app, &rule, stopped.clone()).await?.users);
+    }
+    let mut members: Vec<(Users, Option<Users>)> = Vec::new();
+    for due in due {
+        let users = cohorts.audiences.members(app, &due.cohort).await?;
+        let first = match due.cohort == due.subject.first_cohort {
+            true => Some(users.clone()),
+            false => first(cohorts, app, &due.subject.first_cohort).await?,
+        };
+        members.push((users, first));
+    }
+    let universes: Vec<Universe> =
+        due.iter().map(|due| members_of(&due.cohort, ds)).chain([Universe::All]).collect();
+    let snapshot = snapshot.clone();
+    evaluate(turn, stopped, move |control| {
+        let counts = count(&snapshot, &universes, ds, control)?;
+        let app_users = snapshot.directory().users();
+        let figures = |(place, (users, first)): (usize, &(Users, Option<Users>))| Figures {
+            cohort: crowd(
+                &snapshot,
+                &counts,
+                place,
+                (size(users), both(users, &crowds[0]), both(users, &crowds[1])),
+            ),
+            app: crowd(&snapshot, &counts, members.len(), (app_users, size(&crowds[0]), size(&crowds[1]))),
+            retained: first.as_ref().map(|first| both(first, &crowds[0])),
+        };
+        Ok(members.iter().enumerate().map(figures).collect())
+    })
+    .await
+}
+
+/// None where it is no longer kept.
+async fn first(cohorts: &Cohorts, app: &str, cohort: &str) -> Result<Option<Users>, Error> {
+    match cohorts.audiences.newest(app, cohort).await {
+        Ok(_) => Ok(Some(cohorts.audiences.members(app, cohort).await?)),
+        Err(problem) if problem.kind == muster_http::Kind::NotFound => Ok(None),
+        Err(problem) => Err(problem.into()),
+    }
+}
+
+fn members_of(cohort: &str, ds: Ds) -> Universe {
+    let leaf = Leaf { pointer: String::new(), test: Test::Cohort { id: cohort.to_owned() } };
+    let plan = Plan { universe: Universe::All, as_of: ds, root: Node::Leaf(0), leaves: vec![leaf] };
+    Universe::Defined { name: cohort.to_owned(), plan: Box::new(plan) }
+}
+
+fn both(a: &Users, b: &Users) -> u64 {
+    a.iter().zip(b).map(|(a, b)| a.intersection_len(b)).sum()
+}
+
+fn count(
+    snapshot: &Arc<Snapshot>,
+    crowds: &[Universe],
+    ds: Ds,
+    control: &Control<'_>,
+) -> Result<BehaviourCounts, Error> {
+    let events: Vec<&str> = events_of(snapshot, ds).collect();
+    Ok(Behaviour::new(crowds, &events, &(ds..=ds), snapshot.clone())?.counts(control)?)
+}
+
+fn events_of(snapshot: &Snapshot, ds: Ds) -> impl Iterator<Item = &str> {
+    let events = snapshot.manifest().events.iter();
+    events.filter(move |(_, entry)| entry.days.contains_key(&ds)).map(|(event, _)| &**event)
+}
+
+/// `counts` are of the day's events, in their order.
+fn crowd(
+    snapshot: &Snapshot,
+    counts: &BehaviourCounts,
+    place: usize,
+    (users, active, trades): (u64, u64, u64),
+) -> CrowdFigures {
+    // The day is the same for all events.
+    let ds = counts.events.iter().find_map(|event| event.days.first());
+    let names = ds.into_iter().flat_map(|ds| events_of(snapshot, *ds));
+    let event = |(name, counts): (&str, &EventCounts)| {
+        let Did { users, pv, sums } = &counts.crowds[place].range;
+        let measures =
+            counts.measures.iter().cloned().zip(sums.iter().map(|sum| i64::try_from(*sum).ok())).collect();
+        let Counted { active, trade, .. } = counted(snapshot.catalogue(), name);
+        (
+            name.to_owned(),
+            EventFigures { users: *users, pv: i64::try_from(*pv).ok(), measures, active, trade },
+        )
+    };
+    CrowdFigures { users, active, trades, events: names.zip(&counts.events).map(event).collect() }
+}
