@@ -75,7 +75,8 @@ fn told_state(answer: &Value) -> String {
 pub fn check(answer: &Value) -> String {
     let balanced = match answer.get("balanced").and_then(Value::as_bool) {
         Some(true) => "the groups do not differ",
-        _ => "the groups differ",
+        Some(false) => "the groups differ",
+        None => "there was nothing to compare",
     };
     let (from, to) = (text(answer, "from"), text(answer, "to"));
     let salts = number::count(answer.get("salts"));

@@ -131,6 +131,41 @@ async fn a_following_experiment_takes_in_who_comes_and_remembers_who_goes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_was_cancelled_is_a_draft_again_and_leaves_the_layer() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&dir.path().join("data")).await;
+    let client = server.client();
+    import(&client).await;
+    let body = |name: &str| json!({"name": name, "groups": halves(), "metrics": metrics(), "layer": "all"});
+    let (busy, cancelled) = (create(&client, &body("busy")).await, create(&client, &body("cancelled")).await);
+    // One job of experiments runs at a time: the start waits behind the check.
+    let (_, check) = client.post(&path(&busy, "/check"), &json!({"salts": 100})).await;
+    let (status, job) = client.post(&path(&cancelled, "/start"), &json!({"from": 20210108})).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{job}");
+    let (_, full) = client.post(&path(&busy, "/start"), &json!({})).await;
+    assert_eq!(full["code"], "layer_full", "{full}");
+    let id = job["id"].as_str().unwrap();
+    let (status, _) = client.post(&format!("/v1/jobs/{id}/cancel"), &json!({})).await;
+    assert!(status.is_success(), "{status}");
+    assert_eq!(client.wait(id).await["state"], "cancelled");
+    let mut draft = Value::Null;
+    for _ in 0..600 {
+        draft = get(&client, &path(&cancelled, "")).await;
+        if draft["state"] == "draft" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(
+        (&draft["state"], &draft["failure"]["code"]),
+        (&json!("draft"), &json!("cancelled")),
+        "{draft}"
+    );
+    assert_eq!(client.wait(check["id"].as_str().unwrap()).await["state"], "done");
+    start(&client, &busy, 20210108).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_start_survives_being_killed_and_makes_its_groups_once() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");

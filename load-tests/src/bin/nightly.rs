@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use clap::Parser;
 use futures::{StreamExt, TryStreamExt, stream};
+use muster_days::Ds;
 use muster_load_tests::apps::Target;
 use muster_load_tests::engine::rules;
 use muster_load_tests::tiers::server::{Server, app_of, fill, lift_quotas, program};
@@ -153,7 +154,30 @@ impl Night<'_> {
         self.times("profile of a cohort, all labels", Method::GET, &profile, None).await?;
         self.times("overlap of six cohorts", Method::GET, &overlap, None).await?;
         let one = format!("{}/cohorts/{}/users/{}", self.app, ids[0], users[0]);
-        self.times("one user in one cohort, and why", Method::GET, &one, None).await
+        self.times("one user in one cohort, and why", Method::GET, &one, None).await?;
+        let results = format!("{}/results", self.experiment().await?);
+        let asked = "results of an experiment over everybody: two metrics of a week, two weeks before";
+        self.times(asked, Method::GET, &results, None).await
+    }
+
+    /// One that has run for the last week; its path.
+    async fn experiment(&self) -> anyhow::Result<String> {
+        let events = self.send(Method::GET, &format!("{}/events", self.app), None).await?;
+        let event = &events["items"][0];
+        let newest =
+            event["published"]["last"].as_u64().with_context(|| format!("{event} has a newest day"))?;
+        let metric = |of: &str| json!({"name": of, "event": event["name"], "of": of});
+        let body = json!({
+            "name": "A/A", "metrics": [metric("users"), metric("pv")],
+            "groups": [{"name": "control", "share": 0.5}, {"name": "treatment", "share": 0.5}],
+        });
+        let made = self.send(Method::POST, &format!("{}/experiments", self.app), Some(&body)).await?;
+        let id = made["id"].as_str().context("an experiment has an id")?;
+        let path = format!("{}/experiments/{id}", self.app);
+        let from = Ds::from_number(newest as i64)?.plus(-6);
+        let job = self.send(Method::POST, &format!("{path}/start"), Some(&json!({ "from": from }))).await?;
+        self.ended(&job).await?;
+        Ok(path)
     }
 
     /// So many of a cohort's users, from all over it.

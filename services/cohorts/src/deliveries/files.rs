@@ -47,20 +47,12 @@ impl Files {
     ) -> Result<Part, Failure> {
         let key = self.folder.clone().join(name);
         let mut writer = BufWriter::new(self.store.clone(), key.clone());
-        let (mut sha, mut bytes) = (Sha256::new(), 0);
-        while let Some(chunk) = from.chunks.recv().await {
-            // A file that broke off does not show.
-            let chunk = chunk.map_err(away)?;
-            if run.stopped() {
-                _ = writer.abort().await;
-                return Err(Failure::stopped());
-            }
-            sha.update(&chunk);
-            bytes += chunk.len() as u64;
-            writer.write_all(&chunk).await.map_err(away)?;
+        let written = copy(&mut from, &mut writer, run).await;
+        if written.is_err() {
+            // What is there of it must not stay where nobody sees it.
+            _ = writer.abort().await;
         }
-        writer.shutdown().await.map_err(away)?;
-        let sha256 = sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let (bytes, sha256) = written?;
         Ok(Part { what, users, file: Some(key.to_string()), bytes, sha256: Some(sha256), batches: None })
     }
 
@@ -72,6 +64,22 @@ impl Files {
         let text = serde_json::to_vec_pretty(manifest).map_err(Failure::internal)?;
         self.store.put(&self.folder.clone().join(&*name), text.into()).await.map(drop).map_err(away)
     }
+}
+
+/// Bytes, and their hash in hex. The file shows at its end.
+async fn copy(from: &mut Exported, writer: &mut BufWriter, run: &Run) -> Result<(u64, String), Failure> {
+    let (mut sha, mut bytes) = (Sha256::new(), 0);
+    while let Some(chunk) = from.chunks.recv().await {
+        let chunk = chunk.map_err(away)?;
+        if run.stopped() {
+            return Err(Failure::stopped());
+        }
+        sha.update(&chunk);
+        bytes += chunk.len() as u64;
+        writer.write_all(&chunk).await.map_err(away)?;
+    }
+    writer.shutdown().await.map_err(away)?;
+    Ok((bytes, sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
 }
 
 /// What it says may name addresses: it is for the log.

@@ -94,17 +94,14 @@ async fn deliver(cohorts: &Cohorts, app: &str, id: &str, run: &Run) -> Result<Ma
     Ok(manifest)
 }
 
-/// Settles which cohorts it is about, once.
+/// Which cohorts it is about is settled once.
 async fn load(cohorts: &Cohorts, app: &str, row: &DeliveryRow) -> Result<Load, Error> {
     let asked: DeliveryBody = serde_json::from_str(&row.asked)?;
-    let of = row.cohort_id.as_deref().unwrap_or(&asked.of);
-    let cohort = cohorts.audiences.newest(app, of).await?;
-    let since = match (&row.cohort_id, asked.mode) {
-        (Some(_), _) => row.since.clone(),
-        (None, Mode::Full) => None,
-        (None, Mode::Changes) => since(cohorts, app, &asked).await?,
+    let (cohort, since) = match &row.cohort_id {
+        Some(cohort) => (cohort.clone(), row.since.clone()),
+        None => settle(cohorts, app, row, &asked).await?,
     };
-    store::settle(&cohorts.db, app, &row.id, (&cohort.id, since.as_deref())).await?;
+    let cohort = cohorts.audiences.newest(app, &cohort).await?;
     let users = cohorts.audiences.members(app, &cohort.id).await?;
     let parts = match &since {
         None => vec![(What::Full, users)],
@@ -125,6 +122,23 @@ async fn load(cohorts: &Cohorts, app: &str, row: &DeliveryRow) -> Result<Load, E
         }
     };
     Ok(Load { asked, cohort, since, parts })
+}
+
+/// The cohort, and since which. Of two attempts at once both take what the first has settled.
+async fn settle(
+    cohorts: &Cohorts,
+    app: &str,
+    row: &DeliveryRow,
+    asked: &DeliveryBody,
+) -> Result<(String, Option<String>), Error> {
+    let cohort = cohorts.audiences.newest(app, &asked.of).await?.id;
+    let since = match asked.mode {
+        Mode::Full => None,
+        Mode::Changes => since(cohorts, app, asked).await?,
+    };
+    store::settle(&cohorts.db, app, &row.id, (&cohort, since.as_deref())).await?;
+    let settled = store::delivery(&cohorts.db, app, &row.id).await?;
+    Ok(settled.and_then(|row| Some((row.cohort_id?, row.since))).unwrap_or((cohort, since)))
 }
 
 /// None where nothing was delivered before, or what was is gone: then everything is.

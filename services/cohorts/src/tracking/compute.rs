@@ -151,7 +151,10 @@ async fn figures(
 ) -> Result<Vec<Figures>, Error> {
     let watched = run.clone();
     let stopped: Stopped = Arc::new(move || watched.stopped());
-    let turn = cohorts.audiences.turn(app, 1 + due.len() as u64).await?;
+    let turn = tokio::select! {
+        turn = cohorts.audiences.turn_patiently(app, 1 + due.len() as u64) => turn,
+        () = run.until_stopped() => return Err(Error::Stopped),
+    };
     let mut crowds = Vec::new();
     for crowd in ["active_1d", "trade_1d"] {
         let rule = json!({ "universe": crowd, "as_of": ds, "where": { "all": [] } });
