@@ -324,7 +324,9 @@ mod tests {
         check(&[(500, 100), (400, 100), (100, 50)], &[true, true, true]);
         // Five are a thousand less the others: so the next smallest is hidden with them.
         check(&[(500, 100), (495, 100), (5, 2)], &[true, false, false]);
-        check(&[(980, 100), (8, 2), (7, 2), (5, 5)], &[true, false, false, false]);
+        check(&[(980, 100), (8, 3), (7, 3), (5, 5)], &[true, false, false, false]);
+        // Of the three who are hidden nine did it.
+        check(&[(980, 100), (8, 2), (7, 2), (5, 5)], &[false; 4]);
         // Three did it among enough users.
         check(&[(500, 100), (300, 100), (200, 3)], &[true, false, false]);
         check(&[(500, 100), (300, 100), (200, 0)], &[true, true, true]);
