@@ -99,7 +99,9 @@ impl Runner {
         let called = match next {
             Ok(next) if next.is_empty() => return,
             Ok(next) => {
-                let ticket = |job: Due| Ticket { job: job.id, since: job.created_at };
+                // Behind the tickets that wait already.
+                let since = clock::now();
+                let ticket = |job: Due| Ticket { job: job.id, since };
                 self.queue.push(&line, next.into_iter().map(ticket).collect()).await
             }
             Err(error) => Err(error),

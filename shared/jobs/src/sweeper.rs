@@ -93,7 +93,7 @@ impl Sweeper {
         instruments::tickets(&line.name(), waiting.len());
         let room = self.settings.outstanding.saturating_sub(waiting.len());
         let missing = due.into_iter().filter(|job| !waiting.contains(&job.id)).take(room);
-        let tickets: Vec<_> = missing.map(|job| Ticket { job: job.id, since: job.created_at }).collect();
+        let tickets: Vec<_> = missing.map(|job| Ticket { job: job.id, since: now }).collect();
         if tickets.is_empty() {
             return Ok(());
         }

@@ -76,7 +76,8 @@ impl Line {
 
 pub(crate) struct Ticket {
     pub job: String,
-    /// When the job was made.
+    /// Its place among the tickets that wait, to the second: when the job was made, and of a further ticket when that
+    /// was pushed, so that an old job's tickets do not stand before those of younger jobs again and again.
     pub since: DateTime<Utc>,
 }
 
