@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::sleep;
+use std::time::Duration;
 
 use content::content;
 use muster_catalogue::AppCatalogue;
@@ -14,6 +16,8 @@ use muster_profile_store::{EventShape, Publication, Snapshot, Store, StoreError,
 
 const APP: &str = "shop";
 const MINUTE: i64 = 60_000;
+/// What others have published may be unknown to [`Store::opened`] for a millisecond.
+const SEEN_AFTER: Duration = Duration::from_millis(2);
 
 fn ds(number: i64) -> Ds {
     Ds::from_number(number).unwrap()
@@ -156,10 +160,12 @@ fn what_is_opened_is_what_is_published() {
     // As another process would.
     let other = Store::open(folder.path()).unwrap();
     publish_all(&other, 1);
+    sleep(SEEN_AFTER);
     assert!(store.opened(APP).is_none(), "published anew");
     let second = store.snapshot(APP).unwrap().unwrap();
     assert!(Arc::ptr_eq(&second, &store.opened(APP).unwrap()));
     other.show_catalogue(APP, &AppCatalogue { version: 1, ..AppCatalogue::default() }).unwrap();
+    sleep(SEEN_AFTER);
     assert!(store.opened(APP).is_none(), "another catalogue");
     assert_eq!(store.snapshot(APP).unwrap().unwrap().catalogue().version, 1);
     assert!(store.opened("none").is_none());
