@@ -91,7 +91,7 @@ fn directory(snapshot: &Snapshot, size: Size) -> DefaultHasher {
         directory.find(user.as_bytes()).hash(&mut hash);
     }
     for bucket in 0..directory.buckets().min(MOST_BUCKETS) {
-        let users = directory.users_in(bucket);
+        let users = directory.ordinals_in(bucket);
         let ends = [users.wrapping_sub(1), users, u32::MAX];
         for ordinal in (0..users).step_by(1 + users as usize / 500).chain(ends) {
             directory.user(Place { bucket, ordinal }).hash(&mut hash);

@@ -34,7 +34,7 @@ pub fn of_many(directory: &Directory, cohorts: &[Vec<RoaringBitmap>]) -> Vec<Str
     let buckets = cohorts.iter().map(Vec::len).max().unwrap_or(0) as u32;
     let sums = (0..buckets).into_par_iter().map(|bucket| {
         let mut ids = directory.ids(bucket);
-        let users = 0..directory.users_in(bucket);
+        let users = 0..directory.ordinals_in(bucket);
         let hashes: Vec<u128> = users.map(|user| xxh3_128(ids.user(user).unwrap_or_default())).collect();
         let sum = |members: &RoaringBitmap| {
             members.iter().fold(0u128, |sum, user| sum.wrapping_add(hashes[user as usize]))

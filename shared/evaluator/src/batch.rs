@@ -120,14 +120,14 @@ impl Batch {
         worker: &mut Worker,
         mut take: impl FnMut(usize, u16, &Block),
     ) -> Result<(), EvaluationError> {
-        let users = self.snapshot.directory().users_in(bucket);
-        let universes = self.universes.iter().map(|universe| universe.open(bucket, users));
+        let directory = self.snapshot.directory();
+        let universes = self.universes.iter().map(|universe| universe.open(bucket, directory));
         let universes: Vec<universe::Opened<'_>> = universes.collect::<Result<_, _>>()?;
         let mut members = worker.pool.take();
         for group in &self.groups {
             let opened = group.operators.iter().map(|operator| operator.open(bucket));
             let opened: Vec<Opened<'_>> = opened.collect::<Result<_, _>>()?;
-            for key in 0..users.div_ceil(Block::BITS) {
+            for key in 0..directory.ordinals_in(bucket).div_ceil(Block::BITS) {
                 if (control.stopped)() {
                     return Err(EvaluationError::Stopped);
                 }

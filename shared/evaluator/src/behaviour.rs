@@ -74,7 +74,7 @@ struct Worker {
 
 /// The views of one bucket.
 struct Bucket<'a> {
-    users: u32,
+    ordinals: u32,
     crowds: Vec<universe::Opened<'a>>,
     events: Vec<OpenedEvent<'a>>,
 }
@@ -124,7 +124,7 @@ impl Behaviour {
         let buckets = each_bucket(&self.snapshot, control, worker, |bucket, worker| {
             let bucket = self.open(bucket)?;
             let mut counts = self.none();
-            for key in 0..bucket.users.div_ceil(Block::BITS) {
+            for key in 0..bucket.ordinals.div_ceil(Block::BITS) {
                 if (control.stopped)() {
                     return Err(EvaluationError::Stopped);
                 }
@@ -155,11 +155,12 @@ impl Behaviour {
     }
 
     fn open(&self, bucket: u32) -> Result<Bucket<'_>, StoreError> {
-        let users = self.snapshot.directory().users_in(bucket);
-        let crowds = self.crowds.iter().map(|crowd| crowd.open(bucket, users));
+        let directory = self.snapshot.directory();
+        let ordinals = directory.ordinals_in(bucket);
+        let crowds = self.crowds.iter().map(|crowd| crowd.open(bucket, directory));
         let crowds = crowds.collect::<Result<_, _>>()?;
         let events = self.events.iter().map(|event| event.open(bucket));
-        Ok(Bucket { users, crowds, events: events.collect::<Result<_, _>>()? })
+        Ok(Bucket { ordinals, crowds, events: events.collect::<Result<_, _>>()? })
     }
 
     fn count_block(&self, bucket: &Bucket<'_>, key: u16, worker: &mut Worker, counts: &mut BehaviourCounts) {

@@ -193,13 +193,13 @@ impl ByValue {
     /// The bucket's users of each crowd; nobody is seen.
     fn fill(&self, bucket: u32, control: &Control<'_>, worker: &mut Worker) -> Result<(), EvaluationError> {
         let Worker { crowds, seen, scratch, pool } = worker;
-        let users = self.snapshot.directory().users_in(bucket);
-        let blocks = users.div_ceil(Block::BITS) as usize;
+        let directory = self.snapshot.directory();
+        let blocks = directory.ordinals_in(bucket).div_ceil(Block::BITS) as usize;
         seen.clear();
         seen.0.resize_with(blocks, || (false, Block::boxed()));
         crowds.resize_with(self.crowds.len(), Vec::new);
         for (crowd, filled) in self.crowds.iter().zip(crowds) {
-            let opened = crowd.open(bucket, users)?;
+            let opened = crowd.open(bucket, directory)?;
             filled.resize_with(blocks, Block::boxed);
             for (key, block) in filled.iter_mut().enumerate() {
                 if (control.stopped)() {

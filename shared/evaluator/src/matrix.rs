@@ -12,7 +12,7 @@ use muster_rules::Universe;
 
 use crate::run::{Control, EvaluationError, each_bucket};
 use crate::scratch::{Pool, Scratch};
-use crate::universe::{self, BoundUniverse};
+use crate::universe::{self, BoundUniverse, Everyone};
 
 /// Crowds and labels bound to the parts of one snapshot that they read.
 pub struct Matrix {
@@ -77,7 +77,7 @@ struct Worker {
 
 /// The views of one bucket.
 struct Bucket<'a> {
-    users: u32,
+    everyone: Everyone<'a>,
     groups: Vec<Vec<BitmapView<'a>>>,
     defined: Vec<universe::Opened<'a>>,
     labels: Vec<OpenedLabel<'a>>,
@@ -142,7 +142,7 @@ impl Matrix {
         let buckets = each_bucket(&self.snapshot, control, worker, |bucket, worker| {
             let bucket = self.open(bucket)?;
             let mut counts = self.none();
-            for key in 0..bucket.users.div_ceil(Block::BITS) {
+            for key in 0..bucket.everyone.blocks() {
                 if (control.stopped)() {
                     return Err(EvaluationError::Stopped);
                 }
@@ -203,9 +203,10 @@ impl Matrix {
             let active = group.parts.iter().filter_map(|part| part.active(bucket).transpose());
             groups.push(active.collect::<Result<_, _>>()?);
         }
-        let users = self.snapshot.directory().users_in(bucket);
-        let defined = self.defined.iter().map(|(_, universe)| universe.open(bucket, users));
-        Ok(Bucket { users, groups, defined: defined.collect::<Result<_, _>>()?, labels })
+        let directory = self.snapshot.directory();
+        let everyone = Everyone::open(directory, bucket);
+        let defined = self.defined.iter().map(|(_, universe)| universe.open(bucket, directory));
+        Ok(Bucket { everyone, groups, defined: defined.collect::<Result<_, _>>()?, labels })
     }
 
     fn count_block(&self, bucket: &Bucket<'_>, key: u16, worker: &mut Worker, counts: &mut MatrixCounts) {
@@ -228,9 +229,12 @@ impl Matrix {
     }
 
     fn fill_crowds(&self, bucket: &Bucket<'_>, key: u16, worker: &mut Worker) {
-        let users = bucket.users.saturating_sub(u32::from(key) << 16).min(Block::BITS);
         for (block, everyone) in worker.crowds.iter_mut().zip(&self.everyone) {
-            block.set_prefix(if *everyone { users } else { 0 });
+            if *everyone {
+                bucket.everyone.block(key, block);
+            } else {
+                block.clear();
+            }
         }
         for (group, views) in self.groups.iter().zip(&bucket.groups) {
             worker.union.set_union(views, key);

@@ -94,7 +94,7 @@ pub fn moments(
     let buckets = each_bucket(snapshot, control, Worker::new, |bucket, worker| {
         let (y, x) = (y.open(bucket)?, x.as_ref().map(|x| x.open(bucket)).transpose()?);
         let mut sums = vec![PairSums::default(); groups.len()];
-        let users = snapshot.directory().users_in(bucket);
+        let users = snapshot.directory().ordinals_in(bucket);
         for key in 0..users.div_ceil(Block::BITS) {
             if (control.stopped)() {
                 return Err(EvaluationError::Stopped);

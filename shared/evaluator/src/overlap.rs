@@ -6,6 +6,7 @@ use muster_profile_store::Snapshot;
 use crate::operators::cohort::{Cohort, Opened};
 use crate::run::{Control, EvaluationError, each_bucket};
 use crate::scratch::Pool;
+use crate::universe::Everyone;
 
 /// The users in every region: `regions[r]` are those who are in the cohorts whose bits are set in `r`, bit 0 for
 /// the first, and in none of the others; `regions[0]` are the app's users in none of them. There are 2^n of them,
@@ -20,15 +21,15 @@ pub fn overlap(
     let buckets = each_bucket(snapshot, control, worker, |bucket, (blocks, pool)| {
         let opened = cohorts.iter().map(|cohort| cohort.open(bucket));
         let opened: Vec<Opened<'_>> = opened.collect::<Result<_, _>>()?;
-        let users = snapshot.directory().users_in(bucket);
+        let everyone = Everyone::open(snapshot.directory(), bucket);
         let mut regions = vec![0; 1 << cohorts.len()];
-        for key in 0..users.div_ceil(Block::BITS) {
+        for key in 0..everyone.blocks() {
             if (control.stopped)() {
                 return Err(EvaluationError::Stopped);
             }
             opened.iter().zip(&mut *blocks).for_each(|(cohort, block)| cohort.block(key as u16, block));
             let mut within = pool.take();
-            within.set_prefix((users - (key << 16)).min(Block::BITS));
+            everyone.block(key as u16, &mut within);
             split(&within, (blocks, 0), pool, &mut regions);
             pool.put(within);
         }

@@ -157,7 +157,7 @@ impl Quantiles {
         control: &Control<'_>,
         worker: &mut Worker,
     ) -> Result<Found, EvaluationError> {
-        let opened = self.crowd.open(bucket, self.snapshot.directory().users_in(bucket))?;
+        let opened = self.crowd.open(bucket, self.snapshot.directory())?;
         let (having, columns) = (self.numbers.having(bucket)?, self.numbers.columns(bucket)?);
         let mut found = Found { range: range_of(&columns), ..Found::nobody() };
         let Worker { scratch, pool } = worker;

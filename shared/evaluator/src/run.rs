@@ -114,7 +114,7 @@ impl Bound {
     /// Users of the rule's universe.
     pub fn universe_size(&self, control: &Control<'_>) -> Result<u64, EvaluationError> {
         let sizes = self.each_bucket(control, |bucket, worker| {
-            let universe = self.universe.open(bucket, self.snapshot.directory().users_in(bucket))?;
+            let universe = self.universe.open(bucket, self.snapshot.directory())?;
             let mut block = worker.pool.take();
             let mut users = 0;
             for key in 0..universe.blocks() {
@@ -128,10 +128,9 @@ impl Bound {
     }
 
     fn open(&self, bucket: u32) -> Result<Bucket<'_>, StoreError> {
-        let users = self.snapshot.directory().users_in(bucket);
         let operators: Result<Vec<Opened<'_>>, StoreError> =
             self.operators.iter().map(|operator| operator.open(bucket)).collect();
-        Ok(Bucket { universe: self.universe.open(bucket, users)?, operators: operators? })
+        Ok(Bucket { universe: self.universe.open(bucket, self.snapshot.directory())?, operators: operators? })
     }
 
     fn count_block(&self, bucket: &Bucket<'_>, key: u16, worker: &mut Worker, counts: &mut Counts) {

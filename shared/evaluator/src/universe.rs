@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use muster_bitmaps::{BitmapView, Block};
-use muster_profile_store::{EventPart, Place, Snapshot, StoreError};
+use muster_profile_store::{Directory, EventPart, Place, Snapshot, StoreError};
 use muster_rules::Universe;
 
 use crate::bound::Bound;
@@ -21,7 +21,7 @@ pub(crate) enum BoundUniverse {
 
 /// The views of one bucket.
 pub(crate) struct Opened<'a> {
-    users: u32,
+    everyone: Everyone<'a>,
     who: Who<'a>,
 }
 
@@ -29,6 +29,30 @@ enum Who<'a> {
     Everyone,
     Active(Vec<BitmapView<'a>>),
     Defined { bound: &'a Bound, within: Box<Opened<'a>>, operators: Vec<operators::Opened<'a>> },
+}
+
+/// The app's users in a bucket: whoever has an ordinal and is not erased.
+pub(crate) struct Everyone<'a> {
+    ordinals: u32,
+    erased: Option<BitmapView<'a>>,
+}
+
+impl Everyone<'_> {
+    pub fn open(directory: &Directory, bucket: u32) -> Everyone<'_> {
+        Everyone { ordinals: directory.ordinals_in(bucket), erased: directory.erased_in(bucket) }
+    }
+
+    /// Number of blocks that may have a user.
+    pub fn blocks(&self) -> u32 {
+        self.ordinals.div_ceil(Block::BITS)
+    }
+
+    pub fn block(&self, key: u16, out: &mut Block) {
+        out.set_prefix(self.ordinals.saturating_sub(u32::from(key) << 16).min(Block::BITS));
+        if let Some(erased) = self.erased.as_ref().and_then(|erased| erased.container(key)) {
+            out.and_not_container(&erased);
+        }
+    }
 }
 
 impl BoundUniverse {
@@ -50,8 +74,7 @@ impl BoundUniverse {
         Ok(BoundUniverse::Crowd(parts))
     }
 
-    /// `users`: how many ordinals the bucket has.
-    pub fn open(&self, bucket: u32, users: u32) -> Result<Opened<'_>, StoreError> {
+    pub fn open<'a>(&'a self, bucket: u32, directory: &'a Directory) -> Result<Opened<'a>, StoreError> {
         let who = match self {
             BoundUniverse::All => Who::Everyone,
             BoundUniverse::Crowd(parts) => {
@@ -59,12 +82,12 @@ impl BoundUniverse {
                 Who::Active(active.collect::<Result<_, _>>()?)
             }
             BoundUniverse::Defined(bound) => {
-                let within = Box::new(bound.universe.open(bucket, users)?);
+                let within = Box::new(bound.universe.open(bucket, directory)?);
                 let operators = bound.operators.iter().map(|operator: &Operator| operator.open(bucket));
                 Who::Defined { bound, within, operators: operators.collect::<Result<_, _>>()? }
             }
         };
-        Ok(Opened { users, who })
+        Ok(Opened { everyone: Everyone::open(directory, bucket), who })
     }
 
     pub fn contains(&self, place: Place) -> Result<bool, StoreError> {
@@ -86,12 +109,12 @@ impl BoundUniverse {
 impl Opened<'_> {
     /// Number of blocks that may have a user.
     pub fn blocks(&self) -> u32 {
-        self.users.div_ceil(Block::BITS)
+        self.everyone.blocks()
     }
 
     pub fn block(&self, key: u16, (scratch, pool): (&mut Scratch, &mut Pool), out: &mut Block) {
         match &self.who {
-            Who::Everyone => out.set_prefix(self.users.saturating_sub(u32::from(key) << 16).min(Block::BITS)),
+            Who::Everyone => self.everyone.block(key, out),
             Who::Active(active) => out.set_union(active, key),
             Who::Defined { bound, within, operators } => {
                 within.block(key, (scratch, pool), out);

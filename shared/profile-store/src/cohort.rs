@@ -3,7 +3,7 @@
 //! They lie in the app's `cohorts` folder, which belongs to whoever makes cohorts; publications leave
 //! it alone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use muster_bitmaps::{BitmapView, encode};
@@ -11,6 +11,7 @@ use muster_days::Ds;
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 
+use crate::directory::Directory;
 use crate::document::sync_folder;
 use crate::error::{AtPath, Result, StoreError};
 use crate::sealed::{Kind, Sealed, Writer};
@@ -31,6 +32,8 @@ pub struct CohortMeta {
 pub struct CohortFile {
     file: Sealed,
     meta: CohortMeta,
+    /// Buckets with users that were erased since the file was written, without them.
+    masked: BTreeMap<u32, Vec<u8>>,
 }
 
 impl CohortFile {
@@ -44,16 +47,49 @@ impl CohortFile {
         if meta.id != id {
             return Err(StoreError::damaged(file.path(), format!("it holds cohort `{}`", meta.id)));
         }
-        Ok(Some(CohortFile { meta, file }))
+        Ok(Some(CohortFile { meta, file, masked: BTreeMap::new() }))
     }
 
+    pub(crate) fn without_erased(mut self, directory: &Directory) -> Result<CohortFile> {
+        for bucket in 0..directory.buckets() {
+            let Some(erased) = directory.erased_in(bucket) else { continue };
+            let Some(members) = self.members(bucket)? else { continue };
+            let damaged = |error| StoreError::damaged(self.file.path(), format!("members: {error}"));
+            let erased = erased.to_roaring().map_err(damaged)?;
+            if erased.iter().any(|user| members.contains(user)) {
+                let kept = members.to_roaring().map_err(damaged)? - erased;
+                self.masked.insert(bucket, encode(&kept));
+            }
+        }
+        Ok(self)
+    }
+
+    /// How many members it has, without those that were erased since it was written.
+    pub fn size(&self) -> Result<u64> {
+        if self.masked.is_empty() {
+            return Ok(self.meta.size);
+        }
+        let sizes =
+            (0..self.meta.buckets).map(|bucket| Ok(self.members(bucket)?.map_or(0, |members| members.len())));
+        sizes.sum()
+    }
+
+    /// Whether it has users that were erased since it was written.
+    pub fn is_masked(&self) -> bool {
+        !self.masked.is_empty()
+    }
+
+    /// As the file was written.
     pub fn meta(&self) -> &CohortMeta {
         &self.meta
     }
 
     /// Members in the bucket; None when there are none.
     pub fn members(&self, bucket: u32) -> Result<Option<BitmapView<'_>>> {
-        let Some(bytes) = self.file.section(Kind::Members, bucket, 0) else { return Ok(None) };
+        let masked = self.masked.get(&bucket).map(Vec::as_slice);
+        let Some(bytes) = masked.or_else(|| self.file.section(Kind::Members, bucket, 0)) else {
+            return Ok(None);
+        };
         let damaged = |error| StoreError::damaged(self.file.path(), format!("members: {error}"));
         BitmapView::parse_trusted(bytes).map(Some).map_err(damaged)
     }

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use muster_bitmaps::BitmapView;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{Result, StoreError};
@@ -57,9 +58,12 @@ impl UsersFile {
             if n == 0 {
                 continue;
             }
+            let hashes = file.need(Kind::UserHashes, bucket, 0)?.len();
+            // Users that are erased have no hash.
             let fits = file.need(Kind::UserOffsets, bucket, 0)?.len() == (n + 1) * 4
-                && file.need(Kind::UserHashes, bucket, 0)?.len() == n * 8
-                && file.need(Kind::UserOrdinals, bucket, 0)?.len() == n * 4;
+                && hashes <= n * 8
+                && hashes.is_multiple_of(8)
+                && file.need(Kind::UserOrdinals, bucket, 0)?.len() * 2 == hashes;
             if !fits {
                 return Err(StoreError::damaged(file.path(), "users sections differ in length"));
             }
@@ -111,9 +115,9 @@ impl<'a> BucketIndex<'a> {
         self.bytes.get(start as usize..end as usize)
     }
 
-    /// The id of an ordinal of this file.
-    fn user(&self, ordinal: u32) -> Option<&'a [u8]> {
-        self.slice(self.span(ordinal)?)
+    /// The id of an ordinal of this file; None when its user is erased.
+    pub fn user(&self, ordinal: u32) -> Option<&'a [u8]> {
+        self.slice(self.span(ordinal)?).filter(|id| !id.is_empty())
     }
 
     /// Fills in the ordinals of those of at most [`ROUND`] users that are named by `wanted` and known here;
@@ -219,13 +223,43 @@ pub struct Directory {
     buckets: u32,
     pub(crate) files: Vec<UsersFile>,
     pub(crate) totals: Vec<u32>,
+    erased: Option<ErasedFile>,
+}
+
+/// Whose ordinals are nobody's any more.
+pub(crate) struct ErasedFile {
+    file: Arc<Sealed>,
+    users: u64,
+}
+
+impl ErasedFile {
+    pub fn new(file: Arc<Sealed>, buckets: u32) -> Result<ErasedFile> {
+        let mut erased = ErasedFile { file, users: 0 };
+        for bucket in 0..buckets {
+            let Some(bytes) = erased.file.section(Kind::Erased, bucket, 0) else { continue };
+            let bitmap = BitmapView::parse(bytes)
+                .map_err(|error| StoreError::damaged(erased.file.path(), format!("erased users: {error}")))?;
+            erased.users += bitmap.len();
+        }
+        Ok(erased)
+    }
+
+    /// None when nobody of the bucket is erased.
+    pub fn bucket(&self, bucket: u32) -> Option<BitmapView<'_>> {
+        BitmapView::parse_trusted(self.file.section(Kind::Erased, bucket, 0)?).ok()
+    }
 }
 
 impl Directory {
     pub(crate) fn new(buckets: u32, files: Vec<UsersFile>) -> Directory {
-        let mut directory = Directory { buckets, files: Vec::new(), totals: vec![0; buckets as usize] };
+        let totals = vec![0; buckets as usize];
+        let mut directory = Directory { buckets, files: Vec::new(), totals, erased: None };
         files.into_iter().for_each(|file| directory.push(file));
         directory
+    }
+
+    pub(crate) fn with_erased(self, erased: Option<ErasedFile>) -> Directory {
+        Directory { erased, ..self }
     }
 
     /// One more file, whose ordinals follow those there are.
@@ -240,13 +274,24 @@ impl Directory {
         self.buckets
     }
 
-    /// How many ordinals the bucket has given out.
-    pub fn users_in(&self, bucket: u32) -> u32 {
+    /// How many ordinals the bucket has given out, those of erased users among them.
+    pub fn ordinals_in(&self, bucket: u32) -> u32 {
         self.totals[bucket as usize]
     }
 
+    /// The ordinals of the bucket that are nobody's any more; None when all are somebody's.
+    pub fn erased_in(&self, bucket: u32) -> Option<BitmapView<'_>> {
+        self.erased.as_ref()?.bucket(bucket)
+    }
+
+    pub fn users_in(&self, bucket: u32) -> u32 {
+        let erased = self.erased_in(bucket).map_or(0, |erased| erased.len() as u32);
+        self.ordinals_in(bucket).saturating_sub(erased)
+    }
+
     pub fn users(&self) -> u64 {
-        self.totals.iter().map(|&n| u64::from(n)).sum()
+        let given: u64 = self.totals.iter().map(|&n| u64::from(n)).sum();
+        given.saturating_sub(self.erased.as_ref().map_or(0, |erased| erased.users))
     }
 
     pub fn find(&self, user: &[u8]) -> Option<Place> {
@@ -262,7 +307,7 @@ impl Directory {
         BucketIds { files: files.map(|file| file.bucket(bucket)).collect(), at: 0 }
     }
 
-    /// The external id; None when the ordinal was never given.
+    /// The external id; None when the ordinal was never given, or its user is erased.
     pub fn user(&self, place: Place) -> Option<&[u8]> {
         let bucket = place.bucket as usize;
         let file = self.files.iter().rev().find(|file| file.entry.base[bucket] <= place.ordinal)?;
@@ -279,7 +324,7 @@ pub struct BucketIds<'a> {
 }
 
 impl<'a> BucketIds<'a> {
-    /// None when the ordinal was never given.
+    /// None when the ordinal was never given, or its user is erased.
     pub fn user(&mut self, ordinal: u32) -> Option<&'a [u8]> {
         if self.files.get(self.at).is_none_or(|file| ordinal < file.base) {
             self.at = 0;

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rayon::prelude::*;
+use roaring::RoaringBitmap;
 
 use crate::directory::{BucketIndex, Directory, ROUND, UNKNOWN, User, UsersFile};
 use crate::error::{Result, StoreError};
@@ -141,6 +142,33 @@ fn write_users(
     Ok(counts)
 }
 
+/// A users file without some of its users: their ordinals stay, and are nobody's.
+pub(crate) fn users_without(
+    from: &UsersFile,
+    gone: &[RoaringBitmap],
+    (path, name): (&Path, &str),
+) -> Result<UsersFile> {
+    let UsersEntry { base, count, .. } = &from.entry;
+    let sections = |bucket: u32| {
+        let (index, first, n) = (from.bucket(bucket), base[bucket as usize], count[bucket as usize]);
+        let (mut bytes, mut ends) = (Vec::new(), Vec::with_capacity(n as usize));
+        for ordinal in first..first + n {
+            if !gone[bucket as usize].contains(ordinal) {
+                bytes.extend_from_slice(index.user(ordinal).unwrap_or_default());
+            }
+            ends.push(bytes.len() as u32);
+        }
+        let pairs = index.hashes.iter().zip(index.ordinals);
+        let pairs = pairs.map(|(hash, user)| (u64::from_le_bytes(*hash), u32::from_le_bytes(*user)));
+        let known: Vec<(u64, u32)> =
+            pairs.filter(|(_, ordinal)| !gone[bucket as usize].contains(*ordinal)).collect();
+        Ok(UserSections::new(&ends, bytes, &known))
+    };
+    let count = write_users(path, base.len() as u32, sections)?;
+    let entry = UsersEntry { file: name.into(), base: base.clone(), count };
+    UsersFile::new(Arc::new(Sealed::open(path)?), entry)
+}
+
 /// The buckets in groups that are worked on, and held in memory, at once: two per thread, so that a thread
 /// that is done early finds more to do.
 fn waves(buckets: u32) -> impl Iterator<Item = Range<u32>> {
@@ -191,7 +219,7 @@ const FLUSH_AT: usize = 1 << 20;
 
 /// Finds users and numbers new ones. Those that are more than `flush_at` go to a file of their own.
 pub(crate) struct Enrolment {
-    directory: Directory,
+    pub(crate) directory: Directory,
     fresh: Vec<NewUsers>,
     flush_at: usize,
 }

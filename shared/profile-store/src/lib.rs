@@ -19,6 +19,7 @@ mod dictionary;
 mod directory;
 mod document;
 mod enrolment;
+mod erasure;
 mod error;
 mod event_part;
 mod event_rows;
@@ -53,15 +54,16 @@ pub use bucket::BucketAt;
 pub use cohort::{CohortFile, CohortMeta};
 pub use dictionary::Dictionary;
 pub use directory::{BucketIds, Directory, Place, User, bucket_of};
+pub use erasure::Erased;
 pub use error::{Result, StoreError};
 pub use event_part::{EventMeta, EventPart};
 pub use event_week::{EventWeek, WeekMeta};
 pub use event_writer::{EventBucket, EventRow, Tuple};
 pub use expiry::{Expired, Kept};
 pub use label_part::{LabelBucket, LabelMeta, LabelPart, LabelRow, TagMeta};
-use manifest::UsersEntry;
 pub use manifest::{
-    BUCKETS, DictionaryEntry, EventDay, EventEntry, EventWeekEntry, LabelDay, LabelEntry, Manifest,
+    BUCKETS, DictionaryEntry, ErasedEntry, EventDay, EventEntry, EventWeekEntry, LabelDay, LabelEntry,
+    Manifest,
 };
 pub use postings::{Postings, TupleRows};
 pub use publication::{EventShape, LabelShape, Publication};
@@ -185,7 +187,7 @@ impl Store {
     pub fn users(&self, app: &str) -> Result<Option<u64>> {
         let manifest = self.shelf(app).manifest()?;
         let shown = manifest.filter(|manifest| manifest.generation > 0);
-        Ok(shown.map(|manifest| manifest.users.iter().map(UsersEntry::total).sum()))
+        Ok(shown.map(|manifest| manifest.user_count()))
     }
 
     /// Every app with published data, by name. One whose manifest can't be read is named in the log and

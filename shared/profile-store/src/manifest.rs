@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::document;
 use crate::error::{Result, StoreError};
 
-/// 2: with week sums, whose files an older program would take for strays.
-pub const FORMAT: u32 = 2;
+/// 2: with week sums, whose files an older program would take for strays. 3: with users that are erased, whom an
+/// older program would count; one without any is still written as 2.
+pub const FORMAT: u32 = 3;
 /// Hash buckets of an app that does not say otherwise.
 pub const BUCKETS: u32 = 16;
 /// More would only be more and smaller files and blocks.
@@ -34,6 +35,9 @@ pub struct Manifest {
     /// Days of events before it were there and have been dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events_from: Option<Ds>,
+    /// Users that are erased; None where nobody is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased: Option<ErasedEntry>,
     /// Files no longer used, with the time (epoch ms) when that began; removed after a grace.
     #[serde(default)]
     pub retired: BTreeMap<String, i64>,
@@ -51,6 +55,16 @@ impl UsersEntry {
     pub fn total(&self) -> u64 {
         self.count.iter().map(|&n| u64::from(n)).sum()
     }
+}
+
+/// Whose ordinals are nobody's any more: they are not given out again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ErasedEntry {
+    pub file: String,
+    /// How many users were erased so far.
+    pub users: u64,
+    /// Of the publication that erased the last of them.
+    pub generation: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -135,7 +149,7 @@ fn week_days(first: Ds) -> Option<[Ds; 7]> {
 impl Manifest {
     pub fn new(app: &str, buckets: u32) -> Manifest {
         Manifest {
-            format: FORMAT,
+            format: 2,
             app: app.to_owned(),
             buckets,
             generation: 0,
@@ -143,8 +157,20 @@ impl Manifest {
             labels: BTreeMap::new(),
             events: BTreeMap::new(),
             events_from: None,
+            erased: None,
             retired: BTreeMap::new(),
         }
+    }
+
+    /// How many users the app has.
+    pub fn user_count(&self) -> u64 {
+        let given: u64 = self.users.iter().map(UsersEntry::total).sum();
+        given.saturating_sub(self.erased.as_ref().map_or(0, |erased| erased.users))
+    }
+
+    /// The publication that erased users last; 0 where none did.
+    pub fn erasure(&self) -> u64 {
+        self.erased.as_ref().map_or(0, |erased| erased.generation)
     }
 
     /// Every file that the manifest needs.
@@ -156,7 +182,7 @@ impl Manifest {
             let days = event.days.values().map(|day| day.file.as_str());
             dictionaries.chain(days).chain(event.weeks.values().map(|week| week.file.as_str()))
         });
-        users.chain(labels).chain(events)
+        users.chain(labels).chain(events).chain(self.erased.iter().map(|erased| erased.file.as_str()))
     }
 
     /// `path` is for errors.

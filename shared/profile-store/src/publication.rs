@@ -12,7 +12,7 @@ use muster_days::Ds;
 use ulid::Ulid;
 
 use crate::dictionary::{Dictionary, Interner};
-use crate::directory::{Directory, UsersFile};
+use crate::directory::{Directory, ErasedFile, UsersFile};
 use crate::enrolment::{BucketUsers, Enrolment};
 use crate::error::{AtPath, Result, StoreError};
 use crate::event_part::{EventMeta, EventPart};
@@ -20,7 +20,9 @@ use crate::event_week::{WeekMeta, write_week};
 use crate::event_writer::{EventBucket, EventPartWriter};
 use crate::expiry::{Expired, Kept};
 use crate::label_part::{LabelBucket, LabelMeta, LabelPartWriter};
-use crate::manifest::{EventDay, EventWeekEntry, FORMAT, LabelDay, LabelEntry, Manifest, UsersEntry};
+use crate::manifest::{
+    ErasedEntry, EventDay, EventWeekEntry, FORMAT, LabelDay, LabelEntry, Manifest, UsersEntry,
+};
 use crate::open_part::OpenPart;
 use crate::shelf::{Before, Shelf};
 use crate::sizes::Sizes;
@@ -29,18 +31,18 @@ use crate::sizes::Sizes;
 const RETIRED_KEPT_MS: i64 = 10 * 60 * 1000;
 
 pub struct Publication {
-    shelf: Shelf,
-    manifest: Manifest,
+    pub(crate) shelf: Shelf,
+    pub(crate) manifest: Manifest,
     /// The version of the manifest that this publication will replace.
     before: Before,
-    enrolment: Enrolment,
+    pub(crate) enrolment: Enrolment,
     pub(crate) part: Option<OpenPart>,
     /// Weeks of events, by Monday, of which a day was published.
-    weeks: BTreeSet<(String, Ds)>,
+    pub(crate) weeks: BTreeSet<(String, Ds)>,
     /// Shown until this publication is: their grace begins with its end.
     retired: Vec<String>,
     /// Written by this publication, to be synced before the manifest.
-    written: Vec<String>,
+    pub(crate) written: Vec<String>,
     _lock: File,
 }
 
@@ -75,7 +77,8 @@ impl Publication {
             .iter()
             .map(|entry| UsersFile::new(Arc::new(shelf.open(&entry.file)?), entry.clone()))
             .collect();
-        let enrolment = Enrolment::new(Directory::new(manifest.buckets, files?));
+        let directory = Directory::new(manifest.buckets, files?);
+        let enrolment = Enrolment::new(directory.with_erased(open_erased(&shelf, &manifest)?));
         Ok(Publication {
             shelf,
             manifest,
@@ -294,7 +297,7 @@ impl Publication {
         self.manifest.retired.values().any(|since| *since < now_ms - RETIRED_KEPT_MS)
     }
 
-    fn retire(&mut self, file: Option<String>) {
+    pub(crate) fn retire(&mut self, file: Option<String>) {
         let Some(file) = file else { return };
         // Replaced before it was ever shown: nobody can be reading it.
         if let Some(at) = self.written.iter().position(|name| *name == file) {
@@ -323,7 +326,7 @@ impl Publication {
         for file in std::mem::take(&mut self.retired) {
             self.manifest.retired.insert(file, now_ms);
         }
-        self.manifest.format = FORMAT;
+        self.manifest.format = if self.manifest.erased.is_some() { FORMAT } else { 2 };
         self.manifest.generation += 1;
         self.shelf.replace_manifest(&self.manifest, &self.before)?;
         for file in gone {
@@ -347,7 +350,13 @@ fn read_or_begin(shelf: &Shelf, app: &str, buckets: u32) -> Result<(Manifest, Be
     Ok((manifest, before))
 }
 
-fn file_name(prefix: &str) -> String {
+/// None where nobody is erased.
+pub(crate) fn open_erased(shelf: &Shelf, manifest: &Manifest) -> Result<Option<ErasedFile>> {
+    let open = |entry: &ErasedEntry| ErasedFile::new(Arc::new(shelf.open(&entry.file)?), manifest.buckets);
+    manifest.erased.as_ref().map(open).transpose()
+}
+
+pub(crate) fn file_name(prefix: &str) -> String {
     format!("{prefix}-{}.mst", Ulid::generate())
 }
 

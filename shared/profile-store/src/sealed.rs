@@ -77,6 +77,8 @@ pub enum Kind {
     Members = 50,
     /// Reports: text; bucket 0, key 0.
     Report = 51,
+    /// Erased users: bitmap of the bucket's ordinals that are nobody's any more.
+    Erased = 60,
 }
 
 type SectionKey = (u32, u32, i64);

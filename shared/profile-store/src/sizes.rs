@@ -24,7 +24,8 @@ impl Sizes {
         let files = shelf.data_files()?.into_iter();
         let there: HashMap<String, u64> = files.map(|file| (file.name, file.bytes)).collect();
         let bytes = |file: &String| there.get(file).copied().unwrap_or(0);
-        let directory = manifest.users.iter().map(|entry| bytes(&entry.file)).sum();
+        let users = manifest.users.iter().map(|entry| &entry.file);
+        let directory = users.chain(manifest.erased.iter().map(|entry| &entry.file)).map(bytes).sum();
         let mut sizes = Sizes { directory, ..Sizes::default() };
         for label in manifest.labels.values() {
             sizes.labels += label.days.values().map(|day| bytes(&day.file)).sum::<u64>();

@@ -9,7 +9,7 @@ use muster_days::Ds;
 
 use crate::cohort::CohortFile;
 use crate::dictionary::Dictionary;
-use crate::directory::{Directory, UsersFile};
+use crate::directory::{Directory, ErasedFile, UsersFile};
 use crate::error::{AtPath, Result, StoreError};
 use crate::event_part::EventPart;
 use crate::event_week::EventWeek;
@@ -64,7 +64,16 @@ impl Snapshot {
             parts.insert(entry.file.clone(), Part::Users(sealed.clone()));
             users.push(UsersFile::new(sealed, entry.clone())?);
         }
-        let directory = Directory::new(manifest.buckets, users);
+        let mut erased = None;
+        if let Some(entry) = &manifest.erased {
+            let sealed = match parts.get(&entry.file) {
+                Some(Part::Users(sealed)) => sealed.clone(),
+                _ => Arc::new(shelf.open(&entry.file)?),
+            };
+            parts.insert(entry.file.clone(), Part::Users(sealed.clone()));
+            erased = Some(ErasedFile::new(sealed, manifest.buckets)?);
+        }
+        let directory = Directory::new(manifest.buckets, users).with_erased(erased);
         let (parts, sizes) = (Mutex::new(parts), OnceLock::new());
         Ok(Snapshot { shelf, manifest, catalogue, directory, parts, sizes })
     }
@@ -169,9 +178,10 @@ impl Snapshot {
         Ok(std::fs::metadata(&path).at(&path)?.len())
     }
 
-    /// None when the app has no such cohort.
+    /// None when the app has no such cohort. Without users that are erased, also where its file has them still.
     pub fn cohort(&self, id: &str) -> Result<Option<CohortFile>> {
-        CohortFile::open(&self.shelf, id)
+        let file = CohortFile::open(&self.shelf, id)?;
+        file.map(|file| file.without_erased(&self.directory)).transpose()
     }
 
     fn part(&self, file: &str, open: impl FnOnce(Arc<Sealed>) -> Result<Part>) -> Result<Part> {

@@ -65,7 +65,9 @@ fn definition() -> Definition {
 
 fn everybody(snapshot: &Snapshot) -> Users {
     let directory = snapshot.directory();
-    (0..directory.buckets()).map(|bucket| RoaringBitmap::from_iter(0..directory.users_in(bucket))).collect()
+    (0..directory.buckets())
+        .map(|bucket| RoaringBitmap::from_iter(0..directory.ordinals_in(bucket)))
+        .collect()
 }
 
 fn how(first: i64, before: Option<i64>) -> How {

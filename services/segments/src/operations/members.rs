@@ -47,7 +47,10 @@ impl OpenCohorts {
 
 /// The file of a cohort whose row is there.
 pub fn file(segments: &Segments, app: &str, id: &str) -> Result<CohortFile, Error> {
-    let file = segments.profiles.cohort(app, id)?;
+    let file = match segments.profiles.snapshot(app)? {
+        Some(snapshot) => snapshot.cohort(id)?,
+        None => None,
+    };
     file.ok_or_else(|| Error::Inside(format!("the file of {id} is missing")))
 }
 

@@ -10,8 +10,12 @@ pub fn content(snapshot: &Snapshot, cohorts: &[&str]) -> Result<Vec<String>> {
     let (manifest, buckets) = (snapshot.manifest(), snapshot.directory().buckets());
     let mut lines = Vec::new();
     for bucket in 0..buckets {
-        for ordinal in 0..snapshot.directory().users_in(bucket) {
+        for ordinal in 0..snapshot.directory().ordinals_in(bucket) {
             let place = Place { bucket, ordinal };
+            if is_erased(snapshot, place) {
+                assert_eq!(snapshot.directory().user(place), None);
+                continue;
+            }
             let user = name(snapshot, place);
             let found = snapshot.directory().find(user.as_bytes());
             assert_eq!(found, Some(place), "{user} is found where it stands");
@@ -50,9 +54,13 @@ pub fn content(snapshot: &Snapshot, cohorts: &[&str]) -> Result<Vec<String>> {
                 members.insert(name(snapshot, Place { bucket, ordinal }));
             }
         }
-        lines.push(format!("cohort {id} {} of {}: {members:?}", cohort.meta().ds, cohort.meta().size));
+        lines.push(format!("cohort {id} {} of {}: {members:?}", cohort.meta().ds, cohort.size()?));
     }
     Ok(lines)
+}
+
+fn is_erased(snapshot: &Snapshot, place: Place) -> bool {
+    snapshot.directory().erased_in(place.bucket).is_some_and(|erased| erased.contains(place.ordinal))
 }
 
 fn name(snapshot: &Snapshot, place: Place) -> String {
@@ -80,7 +88,10 @@ fn label_lines(snapshot: &Snapshot, part: &LabelPart, title: &str, lines: &mut V
 
 fn week_lines(snapshot: &Snapshot, week: &EventWeek, title: &str, lines: &mut Vec<String>) -> Result<()> {
     for bucket in 0..snapshot.directory().buckets() {
-        for ordinal in 0..snapshot.directory().users_in(bucket) {
+        for ordinal in 0..snapshot.directory().ordinals_in(bucket) {
+            if is_erased(snapshot, Place { bucket, ordinal }) {
+                continue;
+            }
             let user = name(snapshot, Place { bucket, ordinal });
             let value = |column: Option<SlicesView<'_>>| column.and_then(|column| column.value_at(ordinal));
             let mut columns = vec![value(week.pv(bucket)?).unwrap_or(0)];

@@ -174,12 +174,12 @@ impl Pass<'_> {
         };
         let mut day = self.day(fit.segment, Outcome::Made, detail);
         if let Some((_, before)) = self.before.get(&fit.segment.id)
-            && let Some(file) = self.segments.profiles.cohort(self.app, before)?
+            && let Some(file) = self.snapshot.cohort(before)?
         {
             let common = common(&file, &members)?;
             day.previous = Some(before.clone());
             day.entered = Some((size - common) as i64);
-            day.gone = Some((file.meta().size - common) as i64);
+            day.gone = Some((file.size()? - common) as i64);
         }
         day.cohort_id = Some(id.clone());
         let cohort = NewCohort {
