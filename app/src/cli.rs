@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    bench, catalogue, cohort, delivery, demo, estimate, experiment, export, import, job, key, lifecycle,
-    list, migrate, segment, serve, track, verify, why,
+    bench, catalogue, cohort, delivery, demo, erase, estimate, experiment, export, import, job, key,
+    lifecycle, list, migrate, segment, serve, track, verify, why,
 };
 use crate::failure::Failure;
 
@@ -54,6 +54,8 @@ enum Command {
     Job(job::JobArgs),
     /// Drop data days that are past their retention
     Lifecycle(lifecycle::LifecycleArgs),
+    /// Erase users from everything an app has of them
+    Erase(erase::EraseArgs),
     /// Create, list and revoke API keys, in the data folder itself
     Key(key::KeyArgs),
     /// Bring the tables of the database up to date
@@ -82,6 +84,7 @@ impl Cli {
             Some(Command::Export(args)) => args.client.json,
             Some(Command::Job(args)) => args.client.json,
             Some(Command::Lifecycle(args)) => args.client.json,
+            Some(Command::Erase(args)) => args.client.json,
             Some(Command::Key(args)) => args.json,
             Some(Command::Bench(args)) => args.json,
         }
@@ -106,6 +109,7 @@ impl Cli {
             Some(Command::Export(args)) => export::run(args).await,
             Some(Command::Job(args)) => job::run(args).await,
             Some(Command::Lifecycle(args)) => lifecycle::run(args).await,
+            Some(Command::Erase(args)) => erase::run(args).await,
             Some(Command::Key(args)) => key::run(args).await,
             Some(Command::Migrate(args)) => migrate::run(args).await,
             Some(Command::Bench(args)) => bench::run(args).await,
@@ -177,6 +181,9 @@ mod tests {
             "muster export --app shop coh_1 --format parquet --labels gender,province -o ids.parquet",
             "muster job watch job_1",
             "muster lifecycle --app shop,game --json",
+            "muster erase users --app shop u1 u2",
+            "muster erase users --app shop --file ids.txt",
+            "muster erase all --app shop",
             "muster key create --data d --apps * --roles read,segment",
             "muster migrate --config c.toml",
             "muster bench --users 10000 --seconds 1",
@@ -213,6 +220,8 @@ mod tests {
             "muster cohort spread --app shop coh_1 --label level",
             "muster list add --app shop lst_1",
             "muster export --app shop coh_1 --format xml",
+            "muster erase users --app shop",
+            "muster erase users --app shop u1 --file ids.txt",
             "muster key create --data d --apps a --roles reader",
             "muster key create --data d --roles read",
         ] {

@@ -39,7 +39,8 @@ impl Parts {
         let data = &config.data;
         // What an import has published changes the profiles of its apps.
         let follow_up = vec![muster_metrics::METRICS];
-        let ingest = muster_ingest::Settings { follow_up, ..config.ingest_settings()? };
+        let erase_elsewhere = vec![muster_segments::CLEAR, muster_cohorts::CLEAR];
+        let ingest = muster_ingest::Settings { follow_up, erase_elsewhere, ..config.ingest_settings()? };
         for folder in [data, &ingest.folder] {
             // It holds user ids and the hashes of keys: nobody else's to read.
             DirBuilder::new()
@@ -93,7 +94,12 @@ impl Parts {
             services.push(muster_labels::service(self.labels.clone()));
         }
         if config.has(Role::Ingest) {
-            services.push(muster_ingest::service(self.store.clone(), self.jobs.clone(), self.ingest.clone()));
+            services.push(muster_ingest::service(
+                self.store.clone(),
+                self.db.clone(),
+                self.jobs.clone(),
+                self.ingest.clone(),
+            ));
         }
         if config.has(Role::Segments) {
             services.push(muster_segments::service(self.segments.clone()));
@@ -157,6 +163,7 @@ impl Parts {
         if config.has(Role::Ingest) {
             handlers.extend(muster_ingest::handlers(
                 self.store.clone(),
+                self.db.clone(),
                 self.jobs.clone(),
                 self.ingest.clone(),
             ));

@@ -5,6 +5,7 @@ pub mod catalogue;
 pub mod cohort;
 pub mod delivery;
 pub mod demo;
+pub mod erase;
 pub mod estimate;
 pub mod experiment;
 pub mod export;

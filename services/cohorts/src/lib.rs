@@ -27,6 +27,7 @@ use std::collections::BTreeMap;
 
 pub use audiences::{Audience, Audiences, Exported, Forget, Newest, Stopped, ToExport, ToKeep, Turn, Users};
 pub use deliveries::{Destination, Destinations};
+pub use jobs::CLEAR;
 
 /// What the routes and jobs work with. Clones share everything.
 #[derive(Clone)]
@@ -57,6 +58,7 @@ pub fn handlers(cohorts: Cohorts) -> Vec<Arc<dyn Handler>> {
     vec![
         Arc::new(deliveries::DeliveryHandler { cohorts: cohorts.clone() }),
         Arc::new(tracking::TrackingHandler { cohorts: cohorts.clone() }),
+        Arc::new(jobs::ClearHandler { cohorts: cohorts.clone() }),
         Arc::new(jobs::ExperimentHandler { cohorts }),
     ]
 }

@@ -37,6 +37,8 @@ pub struct Settings {
     pub concurrency: usize,
     /// Kinds of jobs to have done for every app whose published data changed. They get no payload.
     pub follow_up: Vec<&'static str>,
+    /// Kinds of jobs that clear what rests on the data of users who were erased, in this order. They get no payload.
+    pub erase_elsewhere: Vec<&'static str>,
 }
 
 impl Settings {
@@ -54,6 +56,7 @@ impl Settings {
             days_ahead: 2,
             concurrency: 1,
             follow_up: Vec::new(),
+            erase_elsewhere: Vec::new(),
         }
     }
 

@@ -11,7 +11,7 @@ use muster_jobs::{Job, NewJob, Priority};
 use crate::Segments;
 use crate::error::Error;
 use crate::jobs::ROUTINE;
-use crate::operations::{routine, sweep};
+use crate::operations::{clear, routine, sweep};
 use crate::store;
 
 const LOOK_EVERY: Duration = Duration::from_secs(15);
@@ -44,6 +44,10 @@ async fn sweeps(segments: Segments) {
                 Ok(0) => {}
                 Ok(strays) => tracing::info!(app, strays, "cohort files that nothing shows are removed"),
                 Err(error) => tracing::warn!(app, %error, "stray cohort files are looked for again later"),
+            }
+            // Cohorts that were being made when users were erased.
+            if let Err(error) = clear(&segments, &app, || false).await {
+                tracing::warn!(app, %error, "cohorts are cleared of erased users later");
             }
         }
     }

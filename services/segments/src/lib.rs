@@ -30,7 +30,7 @@ use muster_sql::Db;
 pub use answers::{Cohort, Segment, SegmentVersion};
 pub use audiences::{Found, Kept, OnItsWay};
 pub use daily::daily;
-pub use jobs::ROUTINE;
+pub use jobs::{CLEAR, ROUTINE};
 pub use operations::OpenCohorts;
 pub use operations::routine::Settings as RoutineSettings;
 pub use turns::{Turn, Turns};
@@ -67,6 +67,7 @@ pub fn service(segments: Segments) -> Service {
 pub fn handlers(segments: Segments) -> Vec<Arc<dyn Handler>> {
     vec![
         Arc::new(jobs::RoutineHandler { segments: segments.clone() }),
+        Arc::new(jobs::ClearHandler { segments: segments.clone() }),
         Arc::new(jobs::RunHandler { segments }),
     ]
 }

@@ -1,6 +1,7 @@
 //! What the service decides, apart from HTTP. One file per operation.
 
 mod check;
+mod clear;
 mod compare;
 mod drafts;
 mod follow;
@@ -15,6 +16,7 @@ mod split;
 mod start;
 
 pub use check::{SALTS, Search, check};
+pub use clear::clear;
 pub use drafts::{change, create, day, delete, find, stop};
 pub use follow::{follow, refresh};
 pub use holdout::{holdout, put_holdout};

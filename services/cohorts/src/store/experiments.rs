@@ -105,6 +105,41 @@ pub async fn unsettled(db: &Db) -> Result<Vec<ExperimentRow>, Error> {
     Ok(on!(db, pool => sqlx::query_as(sqlx::AssertSqlSafe(query)).fetch_all(pool).await?))
 }
 
+/// Those of the app that have groups.
+pub async fn with_groups(db: &Db, app: &str) -> Result<Vec<ExperimentRow>, Error> {
+    let query = format!(
+        "{SELECT}WHERE app_id = ? AND state IN ('running', 'stopped') AND members IS NOT NULL ORDER BY id"
+    );
+    Ok(on!(db, pool => sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(app).fetch_all(pool).await?))
+}
+
+/// How many users the groups of this version have by now. Nothing changes where there is another version.
+pub async fn put_users(
+    db: &Db,
+    (app, id): (&str, &str),
+    version: u32,
+    members: &str,
+    users: &str,
+) -> Result<(), Error> {
+    let mut transaction = db.begin().await?;
+    let query = "UPDATE experiment SET members = ?, revision = revision + 1 \
+         WHERE app_id = ? AND id = ? AND version = ? AND state IN ('running', 'stopped')";
+    let done = on!(tx &mut transaction, connection => sqlx::query(query)
+        .bind(members)
+        .bind(app)
+        .bind(id)
+        .bind(version)
+        .execute(connection)
+        .await?
+        .rows_affected());
+    if done == 1 {
+        let query = "UPDATE experiment_version SET users = ? WHERE experiment_id = ? AND version = ?";
+        on!(tx &mut transaction, connection =>
+            sqlx::query(query).bind(users).bind(id).bind(version).execute(connection).await.map(drop)?);
+    }
+    Ok(transaction.commit().await?)
+}
+
 /// What its author changed. False when it is no draft of this revision any more.
 pub async fn change(db: &Db, row: &ExperimentRow, now: DateTime<Utc>) -> Result<bool, Error> {
     let query = "UPDATE experiment SET definition = ?, rule = ?, salt = ?, layer = ?, checked = NULL, \

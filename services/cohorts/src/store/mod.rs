@@ -6,7 +6,8 @@ mod starts;
 
 pub use experiments::{
     ExperimentRow, NewVersion, bring_back, change, create, delete, experiment, experiments, finish_start,
-    give_up, hide, put_checked, put_version, salted, stop, unsettled, users_by_version,
+    give_up, hide, put_checked, put_users, put_version, salted, stop, unsettled, users_by_version,
+    with_groups,
 };
 pub use holdout::{holdout, put_holdout};
 pub use starts::{Reservation, reserve, would_take};

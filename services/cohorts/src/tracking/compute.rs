@@ -127,7 +127,12 @@ async fn due(
 
 /// Names what a day rests on: the files of its events, what these count as, and the cohorts. None without data.
 fn inputs(snapshot: &Snapshot, ds: Ds, (cohort, first): (&str, &str)) -> Option<String> {
-    let mut text = format!("{cohort}\n{first}\n");
+    // Users who were erased have left the cohorts, whatever their files are called.
+    let erasure = match snapshot.manifest().erasure() {
+        0 => String::new(),
+        erasure => format!(" {erasure}"),
+    };
+    let mut text = format!("{cohort}\n{first}{erasure}\n");
     for (event, entry) in &snapshot.manifest().events {
         let Some(day) = entry.days.get(&ds) else { continue };
         let Counted { active, trade, .. } = counted(snapshot.catalogue(), event);
@@ -168,6 +173,12 @@ async fn figures(
             true => Some(users.clone()),
             false => first(cohorts, app, &due.subject.first_cohort).await?,
         };
+        if let Some(now) = first.as_ref().map(|first| size(first))
+            && now != due.subject.first_users as u64
+        {
+            // Some of them were erased.
+            store::put_first_users(&cohorts.db, app, &due.subject.subject, now).await?;
+        }
         members.push((users, first));
     }
     let universes: Vec<Universe> =

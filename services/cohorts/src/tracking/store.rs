@@ -119,6 +119,14 @@ pub async fn delete(db: &Db, app: &str, subject: &str) -> Result<bool, Error> {
     Ok(done == 1)
 }
 
+/// How many users its first cohort has by now.
+pub async fn put_first_users(db: &Db, app: &str, subject: &str, users: u64) -> Result<(), Error> {
+    let query = "UPDATE tracked SET first_users = ? WHERE app_id = ? AND subject = ?";
+    on!(db, pool =>
+        sqlx::query(query).bind(users as i64).bind(app).bind(subject).execute(pool).await.map(drop)?);
+    Ok(())
+}
+
 /// Ascending, both ends included.
 pub async fn days(db: &Db, app: &str, subject: &str, (from, to): (Ds, Ds)) -> Result<Vec<DayRow>, Error> {
     let query = "SELECT ds, cohort_id, inputs, figures FROM tracked_day \

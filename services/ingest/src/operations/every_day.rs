@@ -72,12 +72,19 @@ async fn look_aside(store: &Arc<Store>, jobs: &Jobs, settings: &Settings) -> Res
     Ok(())
 }
 
-/// Apps that don't keep everything, and where they are.
+/// Apps that don't keep everything, or have users erased whose files are to go, and where they are.
 fn of_interest(store: &Store, settings: &Settings) -> Result<Vec<(String, Tz)>, Failed> {
     let mut apps = Vec::new();
     for app in store.apps()? {
         let own = store.catalogue(&app)?.settings;
-        if !settings.enabled(&own) || !settings.retention(&own).keeps_all() {
+        let erased = || {
+            let snapshot = store.snapshot(&app)?;
+            Ok::<_, Failed>(snapshot.is_some_and(|it| {
+                let manifest = it.manifest();
+                manifest.erasure() > 0 && !manifest.retired.is_empty()
+            }))
+        };
+        if !settings.enabled(&own) || !settings.retention(&own).keeps_all() || erased()? {
             let zone = settings.zone(&app, &own);
             apps.push((app, zone));
         }

@@ -1,6 +1,7 @@
 //! What the service decides, apart from HTTP.
 
 mod accept;
+pub mod erase;
 mod every_day;
 mod expire;
 mod sweep;

@@ -1,5 +1,6 @@
 //! The service's part of the API.
 
+mod erasures;
 mod imports;
 mod lifecycle;
 mod rejects;
@@ -10,7 +11,14 @@ use utoipa::OpenApi;
 use crate::Ingest;
 
 #[derive(OpenApi)]
-#[openapi(paths(imports::create, rejects::download, lifecycle::run))]
+#[openapi(paths(
+    imports::create,
+    rejects::download,
+    lifecycle::run,
+    erasures::create,
+    erasures::list,
+    erasures::show
+))]
 struct Api;
 
 pub fn openapi() -> utoipa::openapi::OpenApi {
@@ -30,5 +38,11 @@ pub fn configure(config: &mut ServiceConfig, ingest: &Data<Ingest>) {
 /// What is about one app, behind its path.
 pub fn configure_apps(config: &mut ServiceConfig, ingest: &Data<Ingest>) {
     let lifecycle = web::resource("/lifecycle").app_data(ingest.clone());
-    config.service(lifecycle.route(web::post().to(lifecycle::run)));
+    let erasures = web::resource("/erasures").app_data(ingest.clone());
+    config
+        .service(lifecycle.route(web::post().to(lifecycle::run)))
+        .service(erasures.route(web::post().to(erasures::create)).route(web::get().to(erasures::list)))
+        .service(
+            web::resource("/erasures/{id}").app_data(ingest.clone()).route(web::get().to(erasures::show)),
+        );
 }

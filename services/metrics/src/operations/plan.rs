@@ -21,8 +21,10 @@ const WORKED_OUT: &str = "users, weights";
 
 /// What should be there, days from new to old.
 pub struct Plan {
-    /// The oldest of the recent days.
+    /// The oldest day that is looked at.
     pub from: Ds,
+    /// The oldest of the recent days. On those before it only what is there already is kept right.
+    recent: Ds,
     /// Users of the whole app.
     pub users: u64,
     pub days: Vec<Day>,
@@ -46,7 +48,7 @@ pub struct Day {
 pub struct Crowd {
     pub name: String,
     pub universe: Universe,
-    /// Names the files that say who is in it; of the whole app nothing, for who is in it only grows.
+    /// Names the files that say who is in it; of the whole app nothing, for its size is kept in a column of its own.
     pub fingerprint: String,
     /// Whether days that it looks at have been dropped: then what is there of it is right, and what can be
     /// counted now is not.
@@ -86,13 +88,21 @@ impl Plan {
         let manifest = snapshot.manifest();
         let newest = SnapshotCatalogue::new(snapshot).newest()?;
         let from = newest.plus(1 - i64::from(settings.recent_days.max(1)));
-        let from = oldest.map_or(from, |oldest| from.max(oldest));
+        // Users who were erased were counted on any day.
+        let recent = oldest.map_or(from, |oldest| from.max(oldest));
+        let from = match first(manifest) {
+            Some(first) if manifest.erasure() > 0 => {
+                recent.min(oldest.map_or(first, |oldest| first.max(oldest)))
+            }
+            _ => recent,
+        };
         let mut days = Vec::new();
         for ds in published(manifest, from).into_iter().rev() {
             days.push(Day { ds, crowds: crowds(snapshot, ds), labels: labels(manifest, ds) });
         }
         Some(Plan {
             from,
+            recent,
             users: snapshot.directory().users(),
             days,
             events: events(manifest, from),
@@ -103,7 +113,11 @@ impl Plan {
 
     /// What of it is not there, or was worked out from other data.
     pub fn missing(self, known: &Known) -> Missing {
-        let Plan { from, users, days, events, mut dimensions, mut names } = self;
+        let Plan { from, recent, users, mut days, mut events, mut dimensions, mut names } = self;
+        let there = |ds: Ds| ds >= recent || known.crowds.contains_key(&(ds.number(), EVERYONE.to_owned()));
+        days.retain(|day| there(day.ds));
+        events.retain(|row| there(row.ds));
+        dimensions.retain(|of| there(of.ds));
         dimensions.retain(|of| of.is_missing(&known.dimensions));
         names.retain(|of| known.names.get(&of.label) != Some(&of.fingerprint));
         let stale = |row: &EventRow| {
@@ -207,6 +221,13 @@ fn published(manifest: &Manifest, from: Ds) -> BTreeSet<Ds> {
     labels.chain(events).collect()
 }
 
+/// The first day that anything is published for.
+fn first(manifest: &Manifest) -> Option<Ds> {
+    let labels = manifest.labels.values().filter_map(|label| label.days.keys().next());
+    let events = manifest.events.values().filter_map(|event| event.days.keys().next());
+    labels.chain(events).min().copied()
+}
+
 /// The whole app and the base crowds that are in use, each the very users that a rule counts in which names it.
 fn crowds(snapshot: &Snapshot, ds: Ds) -> Vec<Crowd> {
     let catalogue = SnapshotCatalogue::new(snapshot);
@@ -257,7 +278,11 @@ fn fingerprint(manifest: &Manifest, universe: &Universe) -> String {
         Universe::Crowd { .. } => hash(&universe_files(universe, manifest)),
         // The rule may change while the data do not.
         Universe::Defined { plan, .. } => {
-            let rule = format!("{plan:?}");
+            let mut rule = format!("{plan:?}");
+            // Who does not do something may have been erased, and no file of this rule tells.
+            if manifest.erasure() > 0 {
+                rule.push_str(&format!(" {}", manifest.erasure()));
+            }
             let mut names = universe_files(universe, manifest);
             names.push(&rule);
             hash(&names)

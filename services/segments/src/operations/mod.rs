@@ -1,6 +1,7 @@
 //! What the service decides, apart from HTTP. One file per operation.
 
 mod behaviour;
+mod clear;
 mod difference;
 mod estimate;
 mod explain;
@@ -23,6 +24,7 @@ mod upload;
 mod verify;
 
 pub use behaviour::{OverDays, behaviour, behaviour_by_value};
+pub use clear::clear;
 pub use difference::difference;
 pub use estimate::{Contract, estimate};
 pub use explain::membership;

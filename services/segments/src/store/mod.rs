@@ -2,6 +2,7 @@
 
 mod cohorts;
 mod days;
+mod erasures;
 mod lists;
 mod made;
 mod segments;
@@ -13,6 +14,10 @@ pub use cohorts::{
 pub use days::{
     DailyRow, DayRow, Outcome, cohorts_before, daily_apps, daily_cohorts_before, daily_segments, days_from,
     days_of, put_days,
+};
+pub use erasures::{
+    Behind, Compared, cohorts_behind, days_comparing, put_clear, put_day_changes, put_version_users,
+    versions_comparing,
 };
 pub use lists::{
     ListRow, ListVersionRow, cohorts_of_deleted_lists, cohorts_up_to, create_list, delete_list, list,

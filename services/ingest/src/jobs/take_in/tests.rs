@@ -11,6 +11,7 @@ use crate::jobs::ImportPayload;
 
 /// A store, jobs, and settings by which nothing is built unless the app says so.
 struct Place {
+    db: Db,
     jobs: Jobs,
     store: Arc<Store>,
     settings: Settings,
@@ -20,11 +21,11 @@ impl Place {
     async fn new(folder: &Path) -> Place {
         let db = Db::open(&folder.join("muster.db")).await.unwrap();
         let queue = QueueAt::File(folder.join("queue.db"));
-        let jobs = Jobs::new(db, &queue, muster_jobs::Settings::default()).await.unwrap();
+        let jobs = Jobs::new(db.clone(), &queue, muster_jobs::Settings::default()).await.unwrap();
         let store = Arc::new(Store::open(&folder.join("store")).unwrap());
         let settings = Settings { start_disabled: true, ..Settings::new(folder.join("imports")) };
         fs::create_dir_all(&settings.folder).unwrap();
-        Place { jobs, store, settings }
+        Place { db, jobs, store, settings }
     }
 
     fn enable(&self, version: u32, enabled: bool) {
@@ -131,7 +132,7 @@ impl Place {
 
 impl Place {
     fn handlers(&self) -> Vec<Arc<dyn Handler>> {
-        crate::handlers(self.store.clone(), self.jobs.clone(), self.settings.clone())
+        crate::handlers(self.store.clone(), self.db.clone(), self.jobs.clone(), self.settings.clone())
     }
 
     /// Only stored: it has not begun.
@@ -209,8 +210,12 @@ async fn a_file_that_comes_when_a_job_is_just_ending_is_another_jobs() {
     place.keep("job_0", "red");
     place.enable(1, true);
     let import = place.import("blue").await;
-    let importer =
-        Place { jobs: place.jobs.clone(), store: place.store.clone(), settings: place.settings.clone() };
+    let importer = Place {
+        db: place.db.clone(),
+        jobs: place.jobs.clone(),
+        store: place.store.clone(),
+        settings: place.settings.clone(),
+    };
     let runtime = tokio::runtime::Handle::current();
     let first = place.step(move |_| {
         // It has listed what there is, and the import finds the older file still there.

@@ -1,0 +1,48 @@
+//! The numbers that are kept of experiments' groups, once users were erased.
+
+use roaring::RoaringBitmap;
+use serde::Serialize;
+
+use crate::Cohorts;
+use crate::answers::GroupMembers;
+use crate::error::Error;
+use crate::store::{self, ExperimentRow};
+
+#[derive(Debug, Default, Serialize)]
+pub struct Cleared {
+    pub experiments: u64,
+    /// Those whose groups had erased users.
+    pub changed: u64,
+}
+
+/// Done again it finds the same.
+pub async fn clear(cohorts: &Cohorts, app: &str) -> Result<Cleared, Error> {
+    let mut cleared = Cleared::default();
+    for row in store::with_groups(&cohorts.db, app).await? {
+        cleared.experiments += 1;
+        cleared.changed += u64::from(recount(cohorts, &row).await?);
+    }
+    Ok(cleared)
+}
+
+/// Whether any number has changed. Another version that is made meanwhile is of newer data, and stays.
+async fn recount(cohorts: &Cohorts, row: &ExperimentRow) -> Result<bool, Error> {
+    let before: Vec<GroupMembers> = serde_json::from_str(row.members.as_deref().unwrap_or("[]"))?;
+    let mut now = before.clone();
+    for group in &mut now {
+        group.users = Some(size(cohorts, &row.app_id, &group.cohort_id).await?);
+        group.ever_users = Some(size(cohorts, &row.app_id, &group.ever_cohort_id).await?);
+    }
+    if now == before {
+        return Ok(false);
+    }
+    let users: Vec<u64> = now.iter().map(|group| group.ever_users.unwrap_or_default()).collect();
+    let (members, users) = (serde_json::to_string(&now)?, serde_json::to_string(&users)?);
+    store::put_users(&cohorts.db, (&row.app_id, &row.id), row.version, &members, &users).await?;
+    Ok(true)
+}
+
+async fn size(cohorts: &Cohorts, app: &str, cohort: &str) -> Result<u64, Error> {
+    let members = cohorts.audiences.members(app, cohort).await?;
+    Ok(members.iter().map(RoaringBitmap::len).sum())
+}
