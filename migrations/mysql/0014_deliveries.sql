@@ -11,6 +11,7 @@ CREATE TABLE IF NOT EXISTS delivery (
     cohort_id   VARCHAR(128),              -- that is delivered, once the first attempt has settled it
     since       VARCHAR(128),              -- the cohort before, of changes
     batches     BIGINT       NOT NULL,     -- that a webhook has taken
+    batch_size  BIGINT,                    -- users of a batch
     manifest    MEDIUMTEXT,                -- JSON: what was delivered, once it is done
     created_by  VARCHAR(128) NOT NULL,     -- id of a key, or local
     created_at  BIGINT       NOT NULL,

@@ -11,6 +11,7 @@ CREATE TABLE delivery (
     cohort_id   TEXT,                      -- that is delivered, once the first attempt has settled it
     since       TEXT,                      -- the cohort before, of changes
     batches     INTEGER NOT NULL,          -- that a webhook has taken
+    batch_size  INTEGER,                   -- users of a batch
     manifest    TEXT,                      -- JSON: what was delivered, once it is done
     created_by  TEXT    NOT NULL,          -- id of a key, or local
     created_at  INTEGER NOT NULL,

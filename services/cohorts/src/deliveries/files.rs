@@ -46,13 +46,7 @@ impl Files {
         run: &Run,
     ) -> Result<Part, Failure> {
         let key = self.folder.clone().join(name);
-        let mut writer = BufWriter::new(self.store.clone(), key.clone());
-        let written = copy(&mut from, &mut writer, run).await;
-        if written.is_err() {
-            // What is there of it must not stay where nobody sees it.
-            _ = writer.abort().await;
-        }
-        let (bytes, sha256) = written?;
+        let (bytes, sha256) = put(&self.store, &key, &mut from, || run.stopped()).await?;
         Ok(Part { what, users, file: Some(key.to_string()), bytes, sha256: Some(sha256), batches: None })
     }
 
@@ -67,18 +61,39 @@ impl Files {
 }
 
 /// Bytes, and their hash in hex. The file shows at its end.
-async fn copy(from: &mut Exported, writer: &mut BufWriter, run: &Run) -> Result<(u64, String), Failure> {
+async fn put(
+    store: &Arc<dyn ObjectStore>,
+    key: &Key,
+    from: &mut Exported,
+    stopped: impl Fn() -> bool,
+) -> Result<(u64, String), Failure> {
+    let mut writer = BufWriter::new(store.clone(), key.clone());
+    let copied = copy(from, &mut writer, stopped).await;
+    if copied.is_err() {
+        // What is there of it must not stay where nobody sees it. Not once it is being shut down: it aborts by itself
+        // then, and panics when it is asked to.
+        _ = writer.abort().await;
+        return copied;
+    }
+    writer.shutdown().await.map_err(away)?;
+    copied
+}
+
+async fn copy(
+    from: &mut Exported,
+    writer: &mut BufWriter,
+    stopped: impl Fn() -> bool,
+) -> Result<(u64, String), Failure> {
     let (mut sha, mut bytes) = (Sha256::new(), 0);
     while let Some(chunk) = from.chunks.recv().await {
         let chunk = chunk.map_err(away)?;
-        if run.stopped() {
+        if stopped() {
             return Err(Failure::stopped());
         }
         sha.update(&chunk);
         bytes += chunk.len() as u64;
         writer.write_all(&chunk).await.map_err(away)?;
     }
-    writer.shutdown().await.map_err(away)?;
     Ok((bytes, sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
 }
 
@@ -86,4 +101,30 @@ async fn copy(from: &mut Exported, writer: &mut BufWriter, run: &Run) -> Result<
 fn away(error: impl std::fmt::Display) -> Failure {
     tracing::warn!(%error, "a delivery broke off");
     Failure::passing("destination_away", "the destination could not be written to")
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use object_store::local::LocalFileSystem;
+
+    use super::*;
+
+    /// However much there is of it: little is written at the end, much in parts.
+    #[tokio::test]
+    async fn storage_that_fails_may_be_back_soon() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("shop"), "no folder").unwrap();
+        let store: Arc<dyn ObjectStore> = Arc::new(LocalFileSystem::new_with_prefix(dir.path()).unwrap());
+        for chunks in [1, 40] {
+            let (to, chunks_of) = tokio::sync::mpsc::channel(chunks);
+            for _ in 0..chunks {
+                to.send(Ok(Bytes::from(vec![b'x'; 1 << 20]))).await.unwrap();
+            }
+            drop(to);
+            let mut from = Exported { chunks: chunks_of, extension: "csv", label_days: Vec::new() };
+            let failed = put(&store, &Key::from("shop/users.csv"), &mut from, || false).await.unwrap_err();
+            assert_eq!((&*failed.code, failed.retry), ("destination_away", true));
+        }
+    }
 }

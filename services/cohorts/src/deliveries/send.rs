@@ -6,6 +6,7 @@ use muster_http::{Kind, Problem};
 use muster_jobs::{Failure, Handler, Run};
 use serde::Deserialize;
 use serde_json::Value;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::answers::{DeliveryBody, Manifest, Mode, What};
 use super::destination::{At, find};
@@ -69,11 +70,13 @@ async fn deliver(cohorts: &Cohorts, app: &str, id: &str, run: &Run) -> Result<Ma
     match &destination.at {
         At::Webhook { url, secret_env, batch } => {
             let secret = super::operations::secret(secret_env)?;
-            let mut webhook =
-                Webhook::new(cohorts, &row, (url, secret, *batch), &load.cohort, load.since.as_deref())?;
+            let batch = store::settle_batch(&cohorts.db, app, id, *batch).await?;
+            let contents = contents(cohorts, app, &load, batch).await?;
+            let settled = (load.since.as_deref(), &*contents);
+            let mut webhook = Webhook::new(cohorts, &row, (url, secret, batch), &load.cohort, settled)?;
             for (what, users) in &load.parts {
                 let exported = export(cohorts, app, &load, users, &mut manifest).await?;
-                manifest.parts.push(webhook.send(*what, exported, run).await?);
+                manifest.parts.push(webhook.send(*what, (exported, size(users)), run).await?);
             }
         }
         at => {
@@ -141,13 +144,26 @@ async fn settle(
     Ok(settled.and_then(|row| Some((row.cohort_id?, row.since))).unwrap_or((cohort, since)))
 }
 
-/// None where nothing was delivered before, or what was is gone: then everything is.
+/// Tells batches of one cohort from each other that do not say the same: with other labels, of another size, or sent
+/// again once another cohort was delivered.
+async fn contents(cohorts: &Cohorts, app: &str, load: &Load, batch: usize) -> Result<String, Error> {
+    let asked = &load.asked;
+    let other = store::last_other(&cohorts.db, app, (&asked.destination, &asked.of), &load.cohort.id).await?;
+    let text = format!("{:?} {batch} {other:?}", asked.labels);
+    Ok(format!("{:08x}", xxh3_64(text.as_bytes()) as u32))
+}
+
+/// None where nothing was delivered before, or what was is gone, or something else may have been delivered in part
+/// since then: then everything is.
 async fn since(cohorts: &Cohorts, app: &str, asked: &DeliveryBody) -> Result<Option<String>, Error> {
     if let Some(since) = &asked.since {
         return Ok(Some(cohorts.audiences.newest(app, since).await?.id));
     }
     let last = store::last_delivered(&cohorts.db, app, (&asked.destination, &asked.of)).await?;
-    let Some(last) = last else { return Ok(None) };
+    let Some((last, id)) = last else { return Ok(None) };
+    if store::any_in_part(&cohorts.db, app, (&asked.destination, &asked.of), &id).await? {
+        return Ok(None);
+    }
     match cohorts.audiences.newest(app, &last).await {
         Ok(cohort) => Ok(Some(cohort.id)),
         Err(problem) if problem.kind == Kind::NotFound => Ok(None),

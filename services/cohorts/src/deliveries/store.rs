@@ -66,20 +66,67 @@ pub async fn deliveries(
         .await?))
 }
 
-/// The cohort that was delivered last of a subject to a destination.
+/// The cohort that was delivered last of a subject to a destination, and the delivery.
 pub async fn last_delivered(
     db: &Db,
     app: &str,
     (destination, subject): (&str, &str),
-) -> Result<Option<String>, Error> {
-    let query = "SELECT cohort_id FROM delivery WHERE app_id = ? AND destination = ? AND subject = ? \
+) -> Result<Option<(String, String)>, Error> {
+    let query = "SELECT cohort_id, id FROM delivery WHERE app_id = ? AND destination = ? AND subject = ? \
          AND finished_at IS NOT NULL ORDER BY finished_at DESC, id DESC LIMIT 1";
-    Ok(on!(db, pool => sqlx::query_scalar(query)
+    Ok(on!(db, pool => sqlx::query_as(query)
         .bind(app)
         .bind(destination)
         .bind(subject)
         .fetch_optional(pool)
         .await?))
+}
+
+/// Whether a delivery behind `id` has begun and is not done: it may have been taken in part.
+pub async fn any_in_part(
+    db: &Db,
+    app: &str,
+    (destination, subject): (&str, &str),
+    id: &str,
+) -> Result<bool, Error> {
+    let query = "SELECT COUNT(*) FROM delivery WHERE app_id = ? AND destination = ? AND subject = ? \
+         AND finished_at IS NULL AND cohort_id IS NOT NULL AND id > ?";
+    let found: i64 = on!(db, pool => sqlx::query_scalar(query)
+        .bind(app)
+        .bind(destination)
+        .bind(subject)
+        .bind(id)
+        .fetch_one(pool)
+        .await?);
+    Ok(found > 0)
+}
+
+/// The last delivery of another cohort.
+pub async fn last_other(
+    db: &Db,
+    app: &str,
+    (destination, subject): (&str, &str),
+    cohort: &str,
+) -> Result<Option<String>, Error> {
+    let query = "SELECT id FROM delivery WHERE app_id = ? AND destination = ? AND subject = ? \
+         AND finished_at IS NOT NULL AND cohort_id <> ? ORDER BY finished_at DESC, id DESC LIMIT 1";
+    Ok(on!(db, pool => sqlx::query_scalar(query)
+        .bind(app)
+        .bind(destination)
+        .bind(subject)
+        .bind(cohort)
+        .fetch_optional(pool)
+        .await?))
+}
+
+/// Users of a batch, as the first attempt has settled it: whoever goes on counts in the same.
+pub async fn settle_batch(db: &Db, app: &str, id: &str, batch: usize) -> Result<usize, Error> {
+    let update = "UPDATE delivery SET batch_size = ? WHERE app_id = ? AND id = ? AND batch_size IS NULL";
+    on!(db, pool =>
+        sqlx::query(update).bind(batch as i64).bind(app).bind(id).execute(pool).await.map(drop)?);
+    let query = "SELECT batch_size FROM delivery WHERE app_id = ? AND id = ?";
+    let settled: i64 = on!(db, pool => sqlx::query_scalar(query).bind(app).bind(id).fetch_one(pool).await?);
+    Ok(settled as usize)
 }
 
 /// What it delivers, once it is settled: a second attempt delivers the same.
@@ -98,9 +145,10 @@ pub async fn settle(
 
 /// So many batches have been taken: a further attempt goes on behind them.
 pub async fn put_batches(db: &Db, app: &str, id: &str, batches: u64) -> Result<(), Error> {
-    let query = "UPDATE delivery SET batches = ? WHERE app_id = ? AND id = ?";
+    let query = "UPDATE delivery SET batches = ? WHERE app_id = ? AND id = ? AND batches < ?";
+    let batches = batches as i64;
     on!(db, pool =>
-        sqlx::query(query).bind(batches as i64).bind(app).bind(id).execute(pool).await.map(drop)?);
+        sqlx::query(query).bind(batches).bind(app).bind(id).bind(batches).execute(pool).await.map(drop)?);
     Ok(())
 }
 

@@ -40,6 +40,8 @@ pub struct Webhook<'a> {
     key: String,
     /// Batches that are behind us, of all parts.
     sent: u64,
+    /// Of the part that is being sent.
+    batches: u64,
 }
 
 impl<'a> Webhook<'a> {
@@ -48,7 +50,7 @@ impl<'a> Webhook<'a> {
         row: &'a DeliveryRow,
         (url, secret, batch): (&'a Url, String, usize),
         cohort: &Newest,
-        since: Option<&str>,
+        (since, contents): (Option<&str>, &str),
     ) -> Result<Webhook<'a>, Error> {
         let client = Client::builder().timeout(TIMEOUT).redirect(Policy::none()).build();
         let client = client.map_err(|error| Error::Inside(error.to_string()))?;
@@ -64,13 +66,19 @@ impl<'a> Webhook<'a> {
         say("muster-ds", &cohort.ds.to_string());
         say("muster-hash", &cohort.hash);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
-        let key = format!("{}-{}", cohort.id, since.unwrap_or("full"));
-        Ok(Webhook { cohorts, row, url, secret, batch, client, headers, key, sent: 0 })
+        let key = format!("{}-{}-{contents}", cohort.id, since.unwrap_or("full"));
+        Ok(Webhook { cohorts, row, url, secret, batch, client, headers, key, sent: 0, batches: 0 })
     }
 
     /// All users of a part; batches that an attempt before this one has sent are passed over. A part of nobody is one
     /// empty batch: with `full` it says that nobody is left.
-    pub async fn send(&mut self, what: What, mut from: Exported, run: &Run) -> Result<Part, Failure> {
+    pub async fn send(
+        &mut self,
+        what: What,
+        (mut from, users): (Exported, u64),
+        run: &Run,
+    ) -> Result<Part, Failure> {
+        self.batches = users.div_ceil(self.batch as u64).max(1);
         let (mut waiting, mut part) = (Vec::new(), Sent::default());
         while let Some(chunk) = from.chunks.recv().await {
             let chunk = chunk.map_err(|error| Failure::internal(error.to_string()))?;
@@ -89,7 +97,8 @@ impl<'a> Webhook<'a> {
     }
 
     async fn one(&mut self, what: What, part: &mut Sent, body: Vec<u8>, run: &Run) -> Result<(), Failure> {
-        let key = format!("{}-{}-{}", self.key, what.name(), part.batches);
+        let number = part.batches;
+        let key = format!("{}-{}-{number}", self.key, what.name());
         part.batches += 1;
         part.users += lines(&body);
         part.bytes += body.len() as u64;
@@ -100,17 +109,24 @@ impl<'a> Webhook<'a> {
         if run.stopped() {
             return Err(Failure::stopped());
         }
-        self.post(what, &key, body.into(), run).await?;
+        self.post((what, number), &key, body.into(), run).await?;
         Ok(store::put_batches(&self.cohorts.db, &self.row.app_id, &self.row.id, self.sent).await?)
     }
 
-    async fn post(&self, what: What, key: &str, body: Bytes, run: &Run) -> Result<(), Failure> {
-        let mut pause = Duration::from_millis(500);
-        for _ in 0..TRIES {
+    async fn post(
+        &self,
+        (what, number): (What, u64),
+        key: &str,
+        body: Bytes,
+        run: &Run,
+    ) -> Result<(), Failure> {
+        for attempt in 0..TRIES {
+            let mut pause = Duration::from_millis(500 << attempt);
             let time = Utc::now().timestamp();
             let signature = format!("t={time},v1={}", sign(&self.secret, time, key, &body));
             let request = self.client.post(self.url.clone()).headers(self.headers.clone());
             let request = request.header("muster-mode", what.name()).header("idempotency-key", key);
+            let request = request.header("muster-batch", number).header("muster-batches", self.batches);
             let request = request.header("muster-signature", signature).body(body.clone());
             match request.send().await {
                 Ok(answer) if answer.status().is_success() => return Ok(()),
@@ -127,11 +143,13 @@ impl<'a> Webhook<'a> {
                 // What it says may name the address.
                 Err(error) => tracing::warn!(error = %error.without_url(), key, "a batch could not be sent"),
             }
+            if attempt + 1 == TRIES {
+                break;
+            }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = run.until_stopped() => return Err(Failure::stopped()),
             }
-            pause *= 2;
         }
         Err(Failure::passing("destination_away", "the webhook does not take the users"))
     }

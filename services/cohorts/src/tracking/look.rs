@@ -1,10 +1,10 @@
 //! Asks for the days of followed cohorts to be worked out, when data or cohorts are new.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use muster_http::Kind;
-use muster_jobs::Priority;
+use muster_jobs::{Priority, State};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::operations::ask;
@@ -13,11 +13,20 @@ use crate::Cohorts;
 use crate::error::Error;
 
 const LOOK_EVERY: Duration = Duration::from_secs(15);
+/// A job that has failed is asked for again after so long.
+const AGAIN_AFTER: Duration = Duration::from_secs(300);
+
+/// The job that was asked for last, and what for.
+struct Asked {
+    state: u128,
+    job: String,
+    at: Instant,
+}
 
 /// Looks at once and then every few seconds, for ever. Several processes may do the same: whoever comes second finds a
 /// job that waits, or nothing to work out.
 pub async fn look(cohorts: Cohorts) {
-    let mut seen: HashMap<String, u128> = HashMap::new();
+    let mut seen: HashMap<String, Asked> = HashMap::new();
     let mut looks = tokio::time::interval(LOOK_EVERY);
     loop {
         looks.tick().await;
@@ -39,8 +48,8 @@ pub async fn look(cohorts: Cohorts) {
     }
 }
 
-/// Answers what a job was asked for, None where nothing is new since `seen`.
-async fn look_at(cohorts: &Cohorts, app: &str, seen: Option<&u128>) -> Result<Option<u128>, Error> {
+/// Answers what a job was asked for, None where nothing is new since `seen` and its job has not failed.
+async fn look_at(cohorts: &Cohorts, app: &str, seen: Option<&Asked>) -> Result<Option<Asked>, Error> {
     let snapshot = match cohorts.audiences.snapshot(app).await {
         // Nothing is worked out of an app that is disabled.
         Err(problem) if problem.kind == Kind::Conflict => return Ok(None),
@@ -54,9 +63,13 @@ async fn look_at(cohorts: &Cohorts, app: &str, seen: Option<&u128>) -> Result<Op
         state.push_str(&format!("{} {} {newest}\n", subject.subject, known.len()));
     }
     let state = xxh3_128(state.as_bytes());
-    if seen == Some(&state) {
-        return Ok(None);
+    if let Some(seen) = seen.filter(|seen| seen.state == state) {
+        let job = cohorts.jobs.get(&seen.job).await?;
+        let failed = job.is_some_and(|job| matches!(job.state, State::Failed | State::Cancelled));
+        if !failed || seen.at.elapsed() < AGAIN_AFTER {
+            return Ok(None);
+        }
     }
-    ask(cohorts, app, "local", Priority::Routine).await?;
-    Ok(Some(state))
+    let job = ask(cohorts, app, "local", Priority::Routine).await?.id;
+    Ok(Some(Asked { state, job, at: Instant::now() }))
 }

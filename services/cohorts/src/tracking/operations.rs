@@ -1,9 +1,11 @@
 //! Following cohorts, and what became of them.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use muster_days::Ds;
 use muster_http::Problem;
-use muster_jobs::{NewJob, Priority};
+use muster_jobs::{Job, NewJob, Priority};
 
 use super::answers::{Kind, MissingDay, Series, Tracked};
 use super::compute::{DAYS, TRACKING, cohort_on, newest};
@@ -14,6 +16,9 @@ use crate::definition::fault;
 use crate::error::Error;
 use crate::operations::day;
 use crate::store::time;
+
+/// Days of one answer, the newest ones.
+const LONGEST: i64 = 400;
 
 /// Answers whether it is new. What is followed already stays as it is.
 pub async fn track(
@@ -51,9 +56,8 @@ pub async fn track(
 }
 
 /// A job that works out what is new, or the one that waits.
-pub async fn ask(cohorts: &Cohorts, app: &str, owner: &str, priority: Priority) -> Result<(), Error> {
-    cohorts.jobs.enqueue_unless_waiting(NewJob::of_app(app, owner, TRACKING, priority)).await?;
-    Ok(())
+pub async fn ask(cohorts: &Cohorts, app: &str, owner: &str, priority: Priority) -> Result<Job, Error> {
+    Ok(cohorts.jobs.enqueue_unless_waiting(NewJob::of_app(app, owner, TRACKING, priority)).await?)
 }
 
 pub async fn untrack(cohorts: &Cohorts, app: &str, id: &str) -> Result<(), Error> {
@@ -100,10 +104,10 @@ pub async fn series(
     let floor = snapshot.catalogue().settings.floor();
     let newest = newest(&snapshot);
     let from = from.map_or(tracked.from, |from| from.max(tracked.from));
-    let to = match (to, newest) {
-        (Some(to), Some(newest)) => to.min(newest),
-        (to, newest) => to.or(newest).unwrap_or(from),
-    };
+    // Without data there is nothing to tell of any day.
+    let newest = newest.unwrap_or(from);
+    let to = to.map_or(newest, |to| to.min(newest));
+    let from = from.max(to.plus(1 - LONGEST));
     let rows = store::days(&cohorts.db, app, id, (from, to)).await?;
     let known = match cohorts.audiences.cohorts_of(app, id).await {
         // It is deleted: the days that there are stay.
@@ -115,12 +119,13 @@ pub async fn series(
         days.push(shown::day(row, first_users, floor)?);
     }
     let mut missing_days = Vec::new();
-    for ds in from.through(to).filter(|ds| !rows.iter().any(|row| row.ds == ds.number())) {
+    let there: BTreeSet<u32> = rows.iter().map(|row| row.ds).collect();
+    for ds in from.through(to).filter(|ds| !there.contains(&ds.number())) {
         let published = snapshot.manifest().events.values().any(|event| event.days.contains_key(&ds));
         let why = match (published, cohort_on(&known, tracked.kind, ds)) {
             (false, _) => "no_data",
             (_, None) => "no_cohort",
-            _ if newest.is_some_and(|newest| ds < newest.plus(1 - DAYS)) => "too_old",
+            _ if ds < newest.plus(1 - DAYS) => "too_old",
             _ => "not_yet",
         };
         missing_days.push(MissingDay { ds, why });

@@ -17,8 +17,12 @@ pub fn day(row: &DayRow, first_users: u64, floor: Floor) -> Result<SeriesDay, Er
     // A cohort whose size may not be shown shows nothing.
     let open = floor.shown(cohort.users, app.users).is_some();
     let retained = retained.and_then(|retained| floor.shown(retained, first_users)).filter(|_| open);
-    // Of the first cohort itself they are those who are active.
-    let retained = retained.filter(|_| view.may(|crowd| crowd.active));
+    // Of the first cohort itself they are those who are active; beside today's, and all who are active, the difference
+    // is told as well.
+    let retained = retained.filter(|retained| {
+        let told = [(cohort.users, first_users), (cohort.active, *retained), (app.active, *retained)];
+        view.may(|crowd| crowd.active) && !told.into_iter().any(|(a, b)| floor.is_few(a.abs_diff(b)))
+    });
     Ok(SeriesDay {
         ds: day_of(row.ds)?,
         cohort_id: row.cohort_id.clone(),
@@ -46,9 +50,24 @@ impl View<'_> {
             .all(|crowd| self.floor.shown(of(crowd), crowd.users).is_some())
     }
 
+    /// Whether two numbers may stand beside each other: those who are in the one and not in the other are told, too.
+    fn beside(&self, a: impl Fn(&CrowdFigures) -> u64, b: impl Fn(&CrowdFigures) -> u64) -> bool {
+        [self.of_cohort, self.of_rest]
+            .into_iter()
+            .all(|crowd| !self.floor.is_few(a(crowd).abs_diff(b(crowd))))
+    }
+
     fn crowd(&self, figures: &CrowdFigures) -> CrowdDay {
-        let may_event =
-            |name: &String| self.may(|crowd| crowd.events.get(name).map_or(0, |event| event.users));
+        let active = self.may(|crowd| crowd.active);
+        let trades = self.may(|crowd| crowd.trades);
+        let trades = trades && (!active || self.beside(|crowd| crowd.active, |crowd| crowd.trades));
+        let may_event = |name: &String| {
+            let users = |crowd: &CrowdFigures| crowd.events.get(name).map_or(0, |event| event.users);
+            let counts = |of: fn(&EventFigures) -> bool| figures.events.get(name).is_some_and(of);
+            self.may(users)
+                && (!active || !counts(|event| event.active) || self.beside(|crowd| crowd.active, users))
+                && (!trades || !counts(|event| event.trade) || self.beside(|crowd| crowd.trades, users))
+        };
         let hidden = |counts: fn(&EventFigures) -> bool| {
             figures.events.iter().any(|(name, event)| counts(event) && !may_event(name))
         };
@@ -57,7 +76,6 @@ impl View<'_> {
             let all = figures.events.values().filter(|event| counts(event)).map(|event| event.pv);
             all.sum::<Option<i64>>().filter(|_| !hidden(counts))
         };
-        let (active, trades) = (self.may(|crowd| crowd.active), self.may(|crowd| crowd.trades));
         CrowdDay {
             users: Some(figures.users),
             active: active.then_some(figures.active),
