@@ -35,6 +35,10 @@ impl Audiences for OfSegments {
         Turn(Box::new(self.0.turns.take_patiently(app, cost).await))
     }
 
+    async fn refreshed(&self, app: &str) -> Result<Option<Arc<Snapshot>>, Problem> {
+        self.0.refreshed(app).await
+    }
+
     async fn settings(&self, app: &str) -> Result<AppSettings, Problem> {
         self.0.settings(app).await
     }

@@ -39,7 +39,13 @@ impl Parts {
         let data = &config.data;
         // What an import has published changes the profiles of its apps.
         let follow_up = vec![muster_metrics::METRICS];
-        let erase_elsewhere = vec![muster_segments::CLEAR, muster_cohorts::CLEAR];
+        // Those that count come behind those that correct.
+        let erase_elsewhere = vec![
+            muster_segments::CLEAR,
+            muster_cohorts::CLEAR,
+            muster_cohorts::TRACKING,
+            muster_metrics::METRICS,
+        ];
         let ingest = muster_ingest::Settings { follow_up, erase_elsewhere, ..config.ingest_settings()? };
         for folder in [data, &ingest.folder] {
             // It holds user ids and the hashes of keys: nobody else's to read.
@@ -203,7 +209,7 @@ impl Parts {
 
     /// What the role ingest does once a day; it never ends.
     pub fn every_day(&self) -> impl Future<Output = ()> + use<> {
-        muster_ingest::every_day(self.store.clone(), self.jobs.clone(), self.ingest.clone())
+        muster_ingest::every_day(self.store.clone(), self.db.clone(), self.jobs.clone(), self.ingest.clone())
     }
 
     pub async fn close(&self) {

@@ -379,3 +379,20 @@ async fn a_day_that_is_no_longer_recent_is_counted_anew() {
         assert_eq!(tag["users"], expected, "{told}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_not_done_while_files_are_kept_aside() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&dir.path().join("data")).await;
+    let client = server.client();
+    import(&client).await;
+    let settings = client.request(Method::PUT, "/v1/apps/shop/settings").json(&json!({"enabled": false}));
+    assert_eq!(settings.send().await.unwrap().status(), StatusCode::OK);
+    assert_eq!(client.import_csv("kind=behavior", &behaviour()).await["state"], "done");
+    let erasure = ask(&client, &erased()).await;
+    let job = client.wait(erasure["job_id"].as_str().unwrap()).await;
+    assert_eq!((&job["state"], &job["error"]["code"]), (&json!("failed"), &json!("files_aside")), "{job}");
+    let path = format!("/v1/apps/shop/erasures/{}", erasure["id"].as_str().unwrap());
+    let told = get(&client, &path).await;
+    assert_eq!((&told["known"], &told["finished_at"]), (&json!(erased().len()), &Value::Null), "{told}");
+}

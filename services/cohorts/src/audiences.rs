@@ -112,6 +112,9 @@ pub trait Audiences: Send + Sync {
     /// The snapshot of an app that is not disabled.
     async fn snapshot(&self, app: &str) -> Result<Arc<Snapshot>, Problem>;
 
+    /// The app's data as published by now, also of an app that is disabled; None where it has none.
+    async fn refreshed(&self, app: &str) -> Result<Option<Arc<Snapshot>>, Problem>;
+
     /// Whether the user of this place is in a cohort that was kept.
     async fn is_member(&self, app: &str, cohort: &str, place: Place) -> Result<bool, Problem>;
 

@@ -18,6 +18,7 @@ mod store;
 mod tracking;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use muster_days::Tz;
 use muster_http::Service;
@@ -28,6 +29,7 @@ use std::collections::BTreeMap;
 pub use audiences::{Audience, Audiences, Exported, Forget, Newest, Stopped, ToExport, ToKeep, Turn, Users};
 pub use deliveries::{Destination, Destinations};
 pub use jobs::CLEAR;
+pub use tracking::TRACKING;
 
 /// What the routes and jobs work with. Clones share everything.
 #[derive(Clone)]
@@ -65,5 +67,13 @@ pub fn handlers(cohorts: Cohorts) -> Vec<Arc<dyn Handler>> {
 
 /// What the service sees to by itself, for ever: experiments that follow their audience, and followed cohorts.
 pub async fn follow(cohorts: Cohorts) {
-    tokio::join!(operations::follow(cohorts.clone()), tracking::look(cohorts));
+    tokio::join!(operations::follow(cohorts.clone()), tracking::look(cohorts.clone()), hourly(cohorts));
+}
+
+async fn hourly(cohorts: Cohorts) {
+    let mut looks = tokio::time::interval(Duration::from_secs(3_600));
+    loop {
+        looks.tick().await;
+        operations::clear_all(&cohorts).await;
+    }
 }

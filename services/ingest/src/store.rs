@@ -55,6 +55,26 @@ pub async fn erasures(db: &Db, app: &str, cursor: Option<&str>, limit: u32) -> s
         .await)
 }
 
+/// Of every app: those that were asked for before `before` and are not done, with their ids still there.
+pub async fn unfinished(db: &Db, before: i64) -> sqlx::Result<Vec<ErasureRow>> {
+    let query = sqlx::AssertSqlSafe(format!(
+        "{SELECT}WHERE finished_at IS NULL AND ids IS NOT NULL AND requested_at < ? ORDER BY id"
+    ));
+    on!(db, pool => sqlx::query_as(query).bind(before).fetch_all(pool).await)
+}
+
+/// Another job has it now.
+pub async fn hand_over(db: &Db, (app, id): (&str, &str), job: &str) -> sqlx::Result<()> {
+    let query = "UPDATE erasure SET job_id = ? WHERE app_id = ? AND id = ?";
+    on!(db, pool => sqlx::query(query).bind(job).bind(app).bind(id).execute(pool).await.map(drop))
+}
+
+/// Nobody wants it done any more.
+pub async fn forget_ids(db: &Db, (app, id): (&str, &str)) -> sqlx::Result<()> {
+    let query = "UPDATE erasure SET ids = NULL WHERE app_id = ? AND id = ?";
+    on!(db, pool => sqlx::query(query).bind(app).bind(id).execute(pool).await.map(drop))
+}
+
 /// The ids, a JSON list; None once they are erased.
 pub async fn ids(db: &Db, app: &str, id: &str) -> sqlx::Result<Option<String>> {
     let query = "SELECT ids FROM erasure WHERE app_id = ? AND id = ?";

@@ -119,6 +119,11 @@ impl Segments {
         Ok(blocking(move || operations::snapshot(&segments, &app)).await?)
     }
 
+    /// The app's data as published by now, also of an app that is disabled; None where it has none.
+    pub async fn refreshed(&self, app: &str) -> Result<Option<Arc<Snapshot>>, Problem> {
+        Ok(operations::refreshed(self, app).await?)
+    }
+
     /// Whether the user of this place is in a cohort whose row is there.
     pub async fn is_member(&self, app: &str, cohort: &str, place: Place) -> Result<bool, Problem> {
         let (segments, app, cohort) = (self.clone(), app.to_owned(), cohort.to_owned());

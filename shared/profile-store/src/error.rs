@@ -43,7 +43,8 @@ impl StoreError {
     }
 
     /// The file is there, and this program can make nothing of it.
-    pub(crate) fn is_unreadable(&self) -> bool {
+    /// The file is there, and what is in it can't be read.
+    pub fn is_unreadable(&self) -> bool {
         matches!(self, StoreError::Damaged { .. } | StoreError::Newer { .. })
     }
 

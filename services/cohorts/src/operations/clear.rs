@@ -18,14 +18,35 @@ pub struct Cleared {
 /// Done again it finds the same.
 pub async fn clear(cohorts: &Cohorts, app: &str) -> Result<Cleared, Error> {
     let mut cleared = Cleared::default();
+    let snapshot = cohorts.audiences.refreshed(app).await?;
+    if snapshot.is_none_or(|snapshot| snapshot.manifest().erasure() == 0) {
+        return Ok(cleared);
+    }
     for row in store::with_groups(&cohorts.db, app).await? {
         cleared.experiments += 1;
-        cleared.changed += u64::from(recount(cohorts, &row).await?);
+        match recount(cohorts, &row).await {
+            Ok(changed) => cleared.changed += u64::from(changed),
+            // It keeps nobody else waiting.
+            Err(error) => tracing::warn!(experiment = row.id, %error, "its groups can't be counted anew"),
+        }
     }
     Ok(cleared)
 }
 
-/// Whether any number has changed. Another version that is made meanwhile is of newer data, and stays.
+/// Now and then, for groups that were being made when users were erased.
+pub async fn clear_all(cohorts: &Cohorts) {
+    let apps = match store::apps_with_groups(&cohorts.db).await {
+        Ok(apps) => apps,
+        Err(error) => return tracing::warn!(%error, "groups are counted anew later"),
+    };
+    for app in apps {
+        if let Err(error) = clear(cohorts, &app).await {
+            tracing::warn!(app, %error, "groups are counted anew later");
+        }
+    }
+}
+
+/// Whether any number has changed. Another version that is made meanwhile is left to the next look.
 async fn recount(cohorts: &Cohorts, row: &ExperimentRow) -> Result<bool, Error> {
     let before: Vec<GroupMembers> = serde_json::from_str(row.members.as_deref().unwrap_or("[]"))?;
     let mut now = before.clone();

@@ -16,7 +16,7 @@ mod split;
 mod start;
 
 pub use check::{SALTS, Search, check};
-pub use clear::clear;
+pub use clear::{clear, clear_all};
 pub use drafts::{change, create, day, delete, find, stop};
 pub use follow::{follow, refresh};
 pub use holdout::{holdout, put_holdout};

@@ -89,7 +89,11 @@ async fn compute(cohorts: &Cohorts, app: &str, run: &Run) -> Result<u64, Error> 
 }
 
 async fn round(cohorts: &Cohorts, app: &str, run: &Run) -> Result<u64, Error> {
-    let snapshot = cohorts.audiences.snapshot(app).await?;
+    let snapshot = match cohorts.audiences.snapshot(app).await {
+        // Nothing is worked out of an app that is disabled.
+        Err(problem) if problem.kind == muster_http::Kind::Conflict => return Ok(0),
+        snapshot => snapshot?,
+    };
     let Some(newest) = newest(&snapshot) else { return Ok(0) };
     let due = due(cohorts, app, &snapshot, newest).await?;
     let (all, mut done) = (due.len(), 0);
@@ -126,12 +130,18 @@ async fn due(
             Err(problem) if problem.kind == muster_http::Kind::NotFound => continue,
             Err(problem) => return Err(problem.into()),
         };
-        let from = day(subject.from_ds)?.max(newest.plus(1 - DAYS));
+        let first = day(subject.from_ds)?;
+        let recent = first.max(newest.plus(1 - DAYS));
+        // Users who were erased are in older days, too.
+        let from = if snapshot.manifest().erasure() > 0 { first } else { recent };
         let there = store::days(&cohorts.db, app, &subject.subject, (from, newest)).await?;
         for ds in from.through(newest) {
             let Some(cohort) = cohort_on(&known, kind(&subject.subject), ds) else { continue };
             let Some(inputs) = inputs(snapshot, ds, (cohort, &subject.first_cohort)) else { continue };
             let row = there.iter().find(|row| row.ds == ds.number());
+            if ds < recent && row.is_none() {
+                continue;
+            }
             // Of a cohort that is no longer kept the day stays: an older one did not have its users.
             if row
                 .is_some_and(|row| row.inputs == inputs || !known.iter().any(|(_, id)| *id == row.cohort_id))

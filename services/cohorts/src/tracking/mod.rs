@@ -9,5 +9,5 @@ pub mod routes;
 mod shown;
 mod store;
 
-pub use compute::TrackingHandler;
+pub use compute::{TRACKING, TrackingHandler};
 pub use look::look;

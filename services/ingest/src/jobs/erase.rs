@@ -11,8 +11,8 @@ use muster_sql::Db;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::IMPORT;
-use super::follow_up::follow_up;
+use super::{IMPORT, TAKE_IN};
+use crate::aside;
 use crate::settings::Settings;
 use crate::store;
 
@@ -20,8 +20,8 @@ pub const ERASE: &str = "erasure";
 
 /// Other jobs are looked at so often while they are waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// More imports at once than are looked at side by side.
-const IMPORTS: u32 = 1_000;
+/// Imports of one look.
+const IMPORTS: u32 = 500;
 
 /// Stored in the job's row: extend it, and keep reading old ones. The ids are none of it, for the row stays.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,7 +60,11 @@ impl Handler for EraseHandler {
             for &kind in &self.settings.erase_elsewhere {
                 self.elsewhere(run, &app, kind).await?;
             }
-            follow_up(&self.jobs, &self.settings, run, &app).await?;
+            if aside::waits(&self.settings, &app).map_err(Failure::internal)? {
+                let detail = "files of the disabled app are kept aside that may name the users: they are erased \
+                              again until these are taken in, or dropped";
+                return Err(Failure::new("files_aside", detail));
+            }
             store::finish(&self.db, (&app, &id), Utc::now().timestamp_millis())
                 .await
                 .map_err(Failure::internal)?;
@@ -77,14 +81,34 @@ impl Handler for EraseHandler {
 impl EraseHandler {
     /// Waits for the imports that were accepted before: they could bring the users back.
     async fn imports_before(&self, run: &Run) -> Result<(), Failure> {
-        for state in [State::Queued, State::Running] {
-            let filter = Filter { kind: Some(IMPORT.to_owned()), state: Some(state), ..Filter::default() };
-            let imports = self.jobs.list(&filter, None, IMPORTS).await.map_err(Failure::internal)?;
-            for import in imports.items.iter().filter(|import| import.created_at <= run.job.created_at) {
-                self.end_of(run, &import.id).await?;
-            }
+        while let Some(import) = self.import_before(run).await? {
+            self.end_of(run, &import).await?;
         }
         Ok(())
+    }
+
+    /// One of those that are not done.
+    async fn import_before(&self, run: &Run) -> Result<Option<String>, Failure> {
+        for kind in [IMPORT, TAKE_IN] {
+            // One that is tried again goes from running to queued, and later back.
+            for state in [State::Running, State::Queued, State::Running] {
+                let filter = Filter { kind: Some(kind.to_owned()), state: Some(state), ..Filter::default() };
+                let mut cursor = None;
+                loop {
+                    let page = self.jobs.list(&filter, cursor.as_deref(), IMPORTS).await;
+                    let page = page.map_err(Failure::internal)?;
+                    let before = page.items.into_iter().find(|it| it.created_at <= run.job.created_at);
+                    if let Some(import) = before {
+                        return Ok(Some(import.id));
+                    }
+                    if page.next.is_none() {
+                        break;
+                    }
+                    cursor = page.next;
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// How the job ended; None when it is no longer known.
@@ -144,6 +168,11 @@ fn of_store(error: StoreError) -> Failure {
     match error {
         // Another publication was quicker.
         StoreError::Conflict { .. } => Failure::passing("overtaken", "another publication was quicker"),
+        StoreError::Damaged { .. } | StoreError::Newer { .. } => {
+            tracing::error!(%error, "nobody is erased while a file can't be read");
+            let detail = "A file of the app can't be read; the server's log names it. Import its day again.";
+            Failure::passing("damaged_file", detail)
+        }
         error => Failure::internal(error),
     }
 }

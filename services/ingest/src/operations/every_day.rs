@@ -8,7 +8,9 @@ use chrono::Utc;
 use muster_days::{Ds, Tz};
 use muster_jobs::{Job, Jobs, JobsError, NewJob, Priority};
 use muster_profile_store::Store;
+use muster_sql::Db;
 
+use super::erase::take_up;
 use crate::aside;
 use crate::jobs::{LIFECYCLE, TAKE_IN};
 use crate::settings::Settings;
@@ -20,13 +22,16 @@ const LOOK_EVERY: Duration = Duration::from_secs(3600);
 
 /// Looks at once and then every hour, for ever. An app that keeps everything is left alone. Several
 /// processes may do the same: whoever comes second finds a job that waits, or nothing left to drop.
-pub async fn every_day(store: Arc<Store>, jobs: Jobs, settings: Settings) {
+pub async fn every_day(store: Arc<Store>, db: Db, jobs: Jobs, settings: Settings) {
     let mut seen = HashMap::new();
     let mut hours = tokio::time::interval(LOOK_EVERY);
     loop {
         hours.tick().await;
         if let Err(error) = look(&store, &jobs, &settings, &mut seen).await {
             tracing::warn!(%error, "days past their retention are looked for again in an hour");
+        }
+        if let Err(error) = take_up(&db, &jobs, Utc::now()).await {
+            tracing::warn!(%error, "erasures that are not done are looked at again in an hour");
         }
         if let Err(error) = look_aside(&store, &jobs, &settings).await {
             tracing::warn!(%error, "files that are kept aside are looked at again in an hour");

@@ -3,6 +3,7 @@
 //! Whoever reads a cohort through a snapshot sees no erased user, whatever its file says: so what is counted is right
 //! from the erasure on. Here the files are written anew, and the numbers that are kept of them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use muster_profile_store::{CohortFile, Snapshot};
@@ -35,9 +36,10 @@ struct Changed {
 
 /// Done again it goes on where it was; `stopped` is asked between cohorts.
 pub async fn clear(segments: &Segments, app: &str, stopped: impl Fn() -> bool) -> Result<Cleared, Error> {
-    let snapshot = newest(segments, app).await?;
+    let snapshot = refreshed(segments, app).await?;
     let erasure = snapshot.as_ref().map_or(0, |snapshot| snapshot.manifest().erasure());
     let (Some(snapshot), true) = (snapshot, erasure > 0) else { return Ok(Cleared::default()) };
+    store::put_universes(&segments.db, app, snapshot.directory().users()).await?;
     let mut cleared = Cleared::default();
     let mut after = String::new();
     loop {
@@ -49,11 +51,12 @@ pub async fn clear(segments: &Segments, app: &str, stopped: impl Fn() -> bool) -
         }
         cleared.cohorts += behind.len() as u64;
         let ids: Vec<String> = behind.iter().map(|cohort| cohort.id.clone()).collect();
-        let changed = changed(&snapshot, behind).await?;
+        let (changed, unreadable) = changed(&snapshot, behind).await?;
         cleared.changed += changed.len() as u64;
-        // Before the cohorts are noted as clear: an attempt that ends here is made good by the next.
-        recount(segments, app, &snapshot, &changed).await?;
-        for id in ids {
+        // Before the cohorts are noted as clear: an attempt that ends here is made good by the next. Also of those that
+        // have not changed: they may have been compared with one that has.
+        recount(segments, app, &snapshot, &ids).await?;
+        for id in ids.into_iter().filter(|id| !unreadable.contains(id)) {
             let now = changed.iter().find(|changed| changed.id == id);
             if let Some(changed) = now {
                 rewrite(segments, app, &snapshot, changed).await?;
@@ -65,7 +68,7 @@ pub async fn clear(segments: &Segments, app: &str, stopped: impl Fn() -> bool) -
 }
 
 /// The app's data as published by now; also of one that is disabled.
-async fn newest(segments: &Segments, app: &str) -> Result<Option<Arc<Snapshot>>, Error> {
+pub async fn refreshed(segments: &Segments, app: &str) -> Result<Option<Arc<Snapshot>>, Error> {
     let (profiles, app) = (segments.profiles.clone(), app.to_owned());
     blocking(move || {
         profiles.refresh(&app)?;
@@ -74,12 +77,24 @@ async fn newest(segments: &Segments, app: &str) -> Result<Option<Arc<Snapshot>>,
     .await
 }
 
-async fn changed(snapshot: &Arc<Snapshot>, behind: Vec<Behind>) -> Result<Vec<Changed>, Error> {
+/// And those whose files can't be read: they keep nobody else waiting.
+async fn changed(
+    snapshot: &Arc<Snapshot>,
+    behind: Vec<Behind>,
+) -> Result<(Vec<Changed>, BTreeSet<String>), Error> {
     let snapshot = snapshot.clone();
     blocking(move || {
-        let mut changed = Vec::new();
+        let (mut changed, mut unreadable) = (Vec::new(), BTreeSet::new());
         for cohort in behind {
-            let Some(file) = snapshot.cohort(&cohort.id)? else { continue };
+            let file = match snapshot.cohort(&cohort.id) {
+                Err(error) if error.is_unreadable() => {
+                    tracing::warn!(%error, "a cohort can't be cleared of erased users");
+                    unreadable.insert(cohort.id);
+                    continue;
+                }
+                file => file?,
+            };
+            let Some(file) = file else { continue };
             let size = file.size()?;
             // A file that an attempt before has written, with the row as it was.
             if !file.is_masked() && size == cohort.size as u64 {
@@ -89,7 +104,7 @@ async fn changed(snapshot: &Arc<Snapshot>, behind: Vec<Behind>) -> Result<Vec<Ch
             let hash = hash::of_members(snapshot.directory(), &members)?;
             changed.push(Changed { id: cohort.id, size, hash, members });
         }
-        Ok(changed)
+        Ok((changed, unreadable))
     })
     .await
 }
@@ -128,18 +143,14 @@ async fn recount(
     segments: &Segments,
     app: &str,
     snapshot: &Arc<Snapshot>,
-    changed: &[Changed],
+    ids: &[String],
 ) -> Result<(), Error> {
-    if changed.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<String> = changed.iter().map(|changed| changed.id.clone()).collect();
-    for day in store::days_comparing(&segments.db, app, &ids).await? {
+    for day in store::days_comparing(&segments.db, app, ids).await? {
         if let (day, Some((_, Some(changes)))) = compare(snapshot, day).await? {
             store::put_day_changes(&segments.db, &day, changes).await?;
         }
     }
-    for version in store::versions_comparing(&segments.db, app, &ids).await? {
+    for version in store::versions_comparing(&segments.db, app, ids).await? {
         if let (version, Some((users, changes))) = compare(snapshot, version).await? {
             store::put_version_users(&segments.db, &version, users, changes).await?;
         }
@@ -154,12 +165,12 @@ type Numbers = Option<(u64, Option<(u64, u64)>)>;
 async fn compare(snapshot: &Arc<Snapshot>, of: Compared) -> Result<(Compared, Numbers), Error> {
     let snapshot = snapshot.clone();
     blocking(move || {
-        let Some(file) = snapshot.cohort(&of.cohort_id)? else { return Ok((of, None)) };
+        let Some(file) = readable(&snapshot, &of.cohort_id)? else { return Ok((of, None)) };
         let own = members_of(&file)?;
         let size = |members: &[RoaringBitmap]| members.iter().map(RoaringBitmap::len).sum::<u64>();
         let before = match &of.previous {
             None => Some(Vec::new()),
-            Some(previous) => snapshot.cohort(previous)?.map(|file| members_of(&file)).transpose()?,
+            Some(previous) => readable(&snapshot, previous)?.map(|file| members_of(&file)).transpose()?,
         };
         let changes = before.map(|before| {
             let stayed: u64 = own.iter().zip(&before).map(|(own, before)| own.intersection_len(before)).sum();
@@ -168,6 +179,14 @@ async fn compare(snapshot: &Arc<Snapshot>, of: Compared) -> Result<(Compared, Nu
         Ok((of, Some((size(&own), changes))))
     })
     .await
+}
+
+/// None where it is not there, or can't be read.
+fn readable(snapshot: &Snapshot, id: &str) -> Result<Option<CohortFile>, Error> {
+    match snapshot.cohort(id) {
+        Err(error) if error.is_unreadable() => Ok(None),
+        file => Ok(file?),
+    }
 }
 
 async fn blocking<T: Send + 'static>(

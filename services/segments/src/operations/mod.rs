@@ -24,7 +24,7 @@ mod upload;
 mod verify;
 
 pub use behaviour::{OverDays, behaviour, behaviour_by_value};
-pub use clear::clear;
+pub use clear::{clear, refreshed};
 pub use difference::difference;
 pub use estimate::{Contract, estimate};
 pub use explain::membership;

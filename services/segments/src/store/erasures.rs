@@ -31,7 +31,7 @@ pub async fn cohorts_behind(
         .await?))
 }
 
-/// The cohort is clear of the erasure. `now`: its size and hash, where they have changed.
+/// The cohort is clear of the erasure; nothing changes where it is of a later one. `now`: its size and hash, where they have changed.
 pub async fn put_clear(
     db: &Db,
     (app, id): (&str, &str),
@@ -40,23 +40,39 @@ pub async fn put_clear(
 ) -> Result<(), Error> {
     let mut transaction = db.begin().await?;
     if let Some((size, hash)) = now {
-        let update = "UPDATE cohort SET size = ?, hash = ? WHERE app_id = ? AND id = ?";
+        let update = "UPDATE cohort SET size = ?, hash = ? WHERE app_id = ? AND id = ? AND NOT EXISTS \
+             (SELECT 1 FROM cohort_erasure e WHERE e.cohort_id = cohort.id AND e.generation > ?)";
         on!(tx &mut transaction, connection => sqlx::query(update)
             .bind(size as i64)
             .bind(hash)
             .bind(app)
             .bind(id)
+            .bind(erasure as i64)
             .execute(connection)
             .await
             .map(drop)?);
     }
-    let delete = "DELETE FROM cohort_erasure WHERE cohort_id = ?";
+    let delete = "DELETE FROM cohort_erasure WHERE cohort_id = ? AND generation < ?";
     on!(tx &mut transaction, connection =>
-        sqlx::query(delete).bind(id).execute(connection).await.map(drop)?);
-    let insert = "INSERT INTO cohort_erasure (cohort_id, generation) SELECT id, ? FROM cohort WHERE app_id = ? AND id = ?";
+        sqlx::query(delete).bind(id).bind(erasure as i64).execute(connection).await.map(drop)?);
+    let insert = "INSERT INTO cohort_erasure (cohort_id, generation) SELECT c.id, ? FROM cohort c \
+         LEFT JOIN cohort_erasure e ON e.cohort_id = c.id WHERE c.app_id = ? AND c.id = ? AND e.cohort_id IS NULL";
     on!(tx &mut transaction, connection =>
         sqlx::query(insert).bind(erasure as i64).bind(app).bind(id).execute(connection).await.map(drop)?);
     Ok(transaction.commit().await?)
+}
+
+/// No cohort and no list is looked at beside more users than the app has: whoever is in none of them would be hidden
+/// by users who are erased.
+pub async fn put_universes(db: &Db, app: &str, users: u64) -> Result<(), Error> {
+    for query in [
+        "UPDATE cohort SET universe_size = ? WHERE app_id = ? AND universe_size > ?",
+        "UPDATE user_list_version SET app_users = ? WHERE app_id = ? AND app_users > ?",
+    ] {
+        let users = users as i64;
+        on!(db, pool => sqlx::query(query).bind(users).bind(app).bind(users).execute(pool).await.map(drop)?);
+    }
+    Ok(())
 }
 
 /// What a cohort was compared with: the one before it.

@@ -16,8 +16,8 @@ pub use days::{
     days_of, put_days,
 };
 pub use erasures::{
-    Behind, Compared, cohorts_behind, days_comparing, put_clear, put_day_changes, put_version_users,
-    versions_comparing,
+    Behind, Compared, cohorts_behind, days_comparing, put_clear, put_day_changes, put_universes,
+    put_version_users, versions_comparing,
 };
 pub use lists::{
     ListRow, ListVersionRow, cohorts_of_deleted_lists, cohorts_up_to, create_list, delete_list, list,
