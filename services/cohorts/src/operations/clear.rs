@@ -1,10 +1,11 @@
 //! The numbers that are kept of experiments' groups, once users were erased.
 
-use roaring::RoaringBitmap;
+use muster_http::Kind;
 use serde::Serialize;
 
 use crate::Cohorts;
 use crate::answers::GroupMembers;
+use crate::audiences;
 use crate::error::Error;
 use crate::store::{self, ExperimentRow};
 
@@ -26,8 +27,11 @@ pub async fn clear(cohorts: &Cohorts, app: &str) -> Result<Cleared, Error> {
         cleared.experiments += 1;
         match recount(cohorts, &row).await {
             Ok(changed) => cleared.changed += u64::from(changed),
-            // It keeps nobody else waiting.
-            Err(error) => tracing::warn!(experiment = row.id, %error, "its groups can't be counted anew"),
+            // A file that can't be read keeps nobody else waiting; what may pass is tried again.
+            Err(Error::Problem(problem)) if problem.kind == Kind::Internal => {
+                tracing::warn!(experiment = row.id, %problem, "its groups can't be counted anew");
+            }
+            Err(error) => return Err(error),
         }
     }
     Ok(cleared)
@@ -64,6 +68,5 @@ async fn recount(cohorts: &Cohorts, row: &ExperimentRow) -> Result<bool, Error> 
 }
 
 async fn size(cohorts: &Cohorts, app: &str, cohort: &str) -> Result<u64, Error> {
-    let members = cohorts.audiences.members(app, cohort).await?;
-    Ok(members.iter().map(RoaringBitmap::len).sum())
+    Ok(audiences::size(&cohorts.audiences.members(app, cohort).await?))
 }

@@ -116,7 +116,8 @@ pub struct SeriesQuery {
 /// Show what became of a followed cohort, day by day.
 ///
 /// Its size, active users, pv, trades, events with their measures, and retention, beside everybody else and the whole
-/// app. Numbers are exact, and null where the app's privacy floor hides them.
+/// app. Numbers are exact, and null where the app's privacy floor hides them. Of a longer range the newest 400 days are
+/// told.
 #[utoipa::path(
     get,
     path = "/v1/apps/{app}/tracking/{id}",

@@ -1,4 +1,4 @@
-//! Has the lifecycle of every app done once on each of its days.
+//! Has the lifecycle of every app done once on each of its days, and takes up erasures that nobody does.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,7 +20,8 @@ type Failed = Box<dyn std::error::Error + Send + Sync>;
 /// Apps count their days in time zones of their own.
 const LOOK_EVERY: Duration = Duration::from_secs(3600);
 
-/// Looks at once and then every hour, for ever. An app that keeps everything is left alone. Several
+/// Looks at once and then every hour, for ever. An app that keeps everything, and erased
+/// nobody, is left alone. Several
 /// processes may do the same: whoever comes second finds a job that waits, or nothing left to drop.
 pub async fn every_day(store: Arc<Store>, db: Db, jobs: Jobs, settings: Settings) {
     let mut seen = HashMap::new();

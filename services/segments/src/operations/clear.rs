@@ -10,6 +10,7 @@ use muster_profile_store::{CohortFile, Snapshot};
 use roaring::RoaringBitmap;
 use serde::Serialize;
 
+use super::members::members_of;
 use crate::Segments;
 use crate::error::Error;
 use crate::hash;
@@ -107,15 +108,6 @@ async fn changed(
         Ok((changed, unreadable))
     })
     .await
-}
-
-fn members_of(file: &CohortFile) -> Result<Vec<RoaringBitmap>, Error> {
-    (0..file.meta().buckets)
-        .map(|bucket| match file.members(bucket)? {
-            Some(members) => members.to_roaring().map_err(|error| Error::Inside(error.to_string())),
-            None => Ok(RoaringBitmap::new()),
-        })
-        .collect()
 }
 
 async fn rewrite(

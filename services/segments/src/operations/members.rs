@@ -62,15 +62,17 @@ pub fn is_member(segments: &Segments, (app, id): (&str, &str), place: Place) -> 
 
 /// All members of a cohort whose row is there: ordinals per bucket.
 pub fn members(segments: &Segments, app: &str, id: &str) -> Result<Vec<RoaringBitmap>, Error> {
-    let file = file(segments, app, id)?;
-    let mut members = vec![RoaringBitmap::new(); file.meta().buckets as usize];
-    for (bucket, members) in (0..).zip(&mut members) {
-        let Some(bitmap) = file.members(bucket)? else { continue };
-        for (key, container) in bitmap.containers() {
-            container.for_each(|position| _ = members.insert(u32::from(key) << 16 | u32::from(position)));
-        }
-    }
-    Ok(members)
+    members_of(&file(segments, app, id)?)
+}
+
+/// Ordinals per bucket.
+pub fn members_of(file: &CohortFile) -> Result<Vec<RoaringBitmap>, Error> {
+    (0..file.meta().buckets)
+        .map(|bucket| match file.members(bucket)? {
+            Some(members) => members.to_roaring().map_err(|error| Error::Inside(error.to_string())),
+            None => Ok(RoaringBitmap::new()),
+        })
+        .collect()
 }
 
 /// `cohorts` are of the app and may be shown, each with the id that was asked for. Blocks.

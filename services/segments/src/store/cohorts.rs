@@ -1,4 +1,4 @@
-//! `cohort`.
+//! `cohort`; with one goes its row in `cohort_erasure`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -104,8 +104,16 @@ pub(super) async fn insert_in(tx: &mut Tx, new: &NewCohort) -> sqlx::Result<()> 
 
 /// False when there is no such cohort.
 pub async fn remove_cohort(db: &Db, app: &str, id: &str) -> Result<bool, Error> {
+    let mut transaction = db.begin().await?;
     let query = "DELETE FROM cohort WHERE app_id = ? AND id = ?";
-    let done = on!(db, pool => sqlx::query(query).bind(app).bind(id).execute(pool).await?.rows_affected());
+    let done = on!(tx &mut transaction, connection =>
+        sqlx::query(query).bind(app).bind(id).execute(connection).await?.rows_affected());
+    if done == 1 {
+        let query = "DELETE FROM cohort_erasure WHERE cohort_id = ?";
+        on!(tx &mut transaction, connection =>
+            sqlx::query(query).bind(id).execute(connection).await.map(drop)?);
+    }
+    transaction.commit().await?;
     Ok(done == 1)
 }
 
