@@ -67,7 +67,8 @@ pub(crate) async fn database(port: u16, name: &str) -> String {
 
 fn serve(folder: &TempDir, port: u16) -> Guarded {
     let path = |name: &str| folder.path().join(name).display().to_string();
-    let process = Guarded::start(
+    let process = Guarded::start_in(
+        folder.path(),
         "mariadbd",
         [
             "--no-defaults".to_owned(),
@@ -81,6 +82,7 @@ fn serve(folder: &TempDir, port: u16) -> Guarded {
             "--max-connections=500".to_owned(),
             "--max-allowed-packet=64M".to_owned(),
             "--innodb-buffer-pool-size=64M".to_owned(),
+            "--innodb-log-file-size=32M".to_owned(),
             // What a commit promises here is to survive kill -9, not a power cut.
             "--innodb-flush-log-at-trx-commit=2".to_owned(),
         ],

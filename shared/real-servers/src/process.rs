@@ -1,6 +1,7 @@
 //! A server process that dies with the process that started it.
 
 use std::ffi::OsStr;
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,8 +10,11 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The shell starts the server and waits for the end of its input, which is ours: it comes when we die, or
-/// when this is dropped.
-const GUARD: &str = r#""$@" >/dev/null 2>&1 </dev/null & server=$!; cat >/dev/null; kill -9 $server"#;
+/// when this is dropped. Who dies has said nothing before, and the server's folder goes with it: nobody else
+/// would remove what belongs to a static.
+const GUARD: &str = r#"folder=$1; shift; "$@" >/dev/null 2>&1 </dev/null & server=$!
+last_word=$(cat); kill -9 $server; wait $server 2>/dev/null
+[ -n "$last_word" ] || [ -z "$folder" ] || rm -rf "$folder""#;
 
 pub struct Guarded {
     shell: Option<Child>,
@@ -18,8 +22,19 @@ pub struct Guarded {
 
 impl Guarded {
     pub fn start<S: AsRef<OsStr>>(program: &str, args: impl IntoIterator<Item = S>) -> Guarded {
+        Guarded::start_in("", program, args)
+    }
+
+    /// The folder is removed when this process ends with the server still running.
+    pub fn start_in<S: AsRef<OsStr>>(
+        folder: impl AsRef<OsStr>,
+        program: &str,
+        args: impl IntoIterator<Item = S>,
+    ) -> Guarded {
         let shell = Command::new("sh")
-            .args(["-c", GUARD, "guard", program])
+            .args(["-c", GUARD, "guard"])
+            .arg(folder)
+            .arg(program)
             .args(args)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -31,7 +46,9 @@ impl Guarded {
     /// SIGKILL, and waits until it is gone.
     pub fn kill(&mut self) {
         if let Some(mut shell) = self.shell.take() {
-            drop(shell.stdin.take());
+            let mut stdin = shell.stdin.take().expect("the shell listens");
+            stdin.write_all(b"keep").expect("the shell listens");
+            drop(stdin);
             shell.wait().expect("the shell ends");
         }
     }
