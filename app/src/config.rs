@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use muster_cohorts::{DOWNLOAD, Destination, Destinations};
 use muster_days::Tz;
 use muster_http::identity::Secret;
 use muster_http::is_padded;
@@ -113,6 +114,22 @@ impl Config {
         (!url.is_empty()).then_some(BucketAt { url, endpoint, region })
     }
 
+    /// Where cohorts may be delivered to. Downloads lie beside the profiles: in the data folder, or in their bucket.
+    pub fn destinations(&self) -> anyhow::Result<Destinations> {
+        let mut all = self.deliveries.destinations.clone();
+        let own = match self.bucket() {
+            None => Destination::folder(self.data.join("downloads")),
+            Some(BucketAt { url, endpoint, region }) => {
+                let url = format!("{}/downloads", url.trim_end_matches('/'));
+                Destination::bucket(&url, &endpoint, &region).context("store.url is no bucket")?
+            }
+        };
+        if all.insert(DOWNLOAD.to_owned(), own).is_some() {
+            bail!("`{DOWNLOAD}` is a destination that is always there: give yours another name");
+        }
+        Ok(all)
+    }
+
     /// What gateways sign with and the other roles check; None where nothing is said.
     pub fn secret(&self) -> anyhow::Result<Option<Secret>> {
         if self.services.secret.is_empty() {
@@ -170,6 +187,7 @@ impl Config {
         }
         self.server()?;
         self.secret()?;
+        self.destinations()?;
         self.check_services()?;
         if self.ingest.memory_mb == 0 || self.ingest.concurrency == 0 || self.segments.concurrency == 0 {
             bail!("ingest.memory_mb, ingest.concurrency and segments.concurrency are at least 1");

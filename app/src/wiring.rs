@@ -6,6 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 
 use anyhow::Context;
+use chrono::TimeDelta;
 use muster_catalogue::Kind;
 use muster_cohorts::Cohorts;
 use muster_gateway::{AppUsers, Away, Ready};
@@ -86,7 +87,8 @@ impl Parts {
             db: db.clone(),
             jobs: jobs.clone(),
             audiences: Arc::new(OfSegments(segments.clone())),
-            destinations: Arc::new(config.deliveries.destinations.clone()),
+            destinations: Arc::new(config.destinations()?),
+            kept: TimeDelta::days(config.deliveries.kept_days.into()),
             zone: ingest.zone,
             zones: ingest.zones.clone(),
         };

@@ -189,6 +189,19 @@ async fn check_experiment(client: &Client<'_>, id: &str) {
     assert_eq!(place["why"], "unknown", "{place}");
 }
 
+/// Where a download of the cohort is fetched.
+async fn download(client: &Client<'_>, cohort: &Value) -> String {
+    let path = "/v1/apps/shop/deliveries";
+    let answer = client.request(Method::POST, path).json(&json!({ "of": cohort })).send().await.unwrap();
+    let id = answer.headers()["muster-delivery"].to_str().unwrap().to_owned();
+    let (_, job) = support::json(answer).await;
+    assert_eq!(client.wait(job["id"].as_str().unwrap()).await["state"], "done");
+    let file = format!("{path}/{id}/files/users.ndjson");
+    let member = (0..USERS).find(|user| is_erased(*user) && third(*user) == 1).unwrap();
+    assert!(client.text(&file).await.contains(&format!("\"u{member}\"")));
+    file
+}
+
 /// Until the day has been worked out again.
 async fn check_tracking(client: &Client<'_>, cohort: &str, expected: &BTreeSet<usize>) {
     let pv = |users: &BTreeSet<usize>| {
@@ -237,6 +250,7 @@ async fn every_count_agrees_afterwards() {
     import(&client).await;
     let rule = json!({"where": {"label": "third", "in": ["t1"]}});
     let made = client.cohort("shop", &rule).await["cohort_id"].clone();
+    let download = download(&client, &made).await;
     let cohort = made.as_str().unwrap().to_owned();
     assert_eq!(
         client
@@ -280,6 +294,8 @@ async fn every_count_agrees_afterwards() {
     check_experiment(&client, &experiment).await;
     check_tracking(&client, &cohort, &left(|user| third(user) == 1)).await;
     check_profile(&client).await;
+    let (status, gone) = client.get(&download).await;
+    assert_eq!((status, &gone["code"]), (StatusCode::NOT_FOUND, &json!("download_removed")), "{gone}");
     let ids = json!({"users": [asked[0], "u1000"], "cohorts": [cohort]});
     let (_, found) = client.post("/v1/apps/shop/cohorts/membership", &ids).await;
     assert_eq!(found["users"][0]["known"], false, "{found}");

@@ -5,17 +5,19 @@ CREATE TABLE delivery (
     id          TEXT    NOT NULL PRIMARY KEY,
     app_id      TEXT    NOT NULL,
     destination TEXT    NOT NULL,
-    subject     TEXT    NOT NULL,          -- a cohort, segment or list, as it was asked for
+    subject     TEXT    NOT NULL,          -- a cohort, segment, list or experiment, as it was asked for
     asked       TEXT    NOT NULL,          -- JSON: the request
     job_id      TEXT    NOT NULL,
-    cohort_id   TEXT,                      -- that is delivered, once the first attempt has settled it
+    cohort_id   TEXT,                      -- that is delivered, once the first attempt has settled it, or exp_…-v3: version 3 of its groups
     since       TEXT,                      -- the cohort before, of changes
     batches     INTEGER NOT NULL,          -- that a webhook has taken
     batch_size  INTEGER,                   -- users of a batch
     manifest    TEXT,                      -- JSON: what was delivered, once it is done
     created_by  TEXT    NOT NULL,          -- id of a key, or local
     created_at  INTEGER NOT NULL,
-    finished_at INTEGER
+    finished_at INTEGER,
+    erasure     INTEGER,                   -- of the app's data that it was delivered from
+    removed_at  INTEGER                    -- when the files of a download went
 ) WITHOUT ROWID;
 
 CREATE INDEX delivery_by_app ON delivery (app_id, id);

@@ -1,6 +1,7 @@
 //! The HTTP client that every client command goes through: where the server is, who calls, how a
 //! refusal becomes a failure. Answers stay JSON values: the command line knows no other service's types.
 
+pub mod download;
 pub mod follow;
 pub mod job;
 pub mod refusal;

@@ -115,9 +115,10 @@ pub struct SegmentsConfig {
     pub kept_days: u32,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeliveriesConfig {
+    pub kept_days: u32,
     #[serde(default)]
     pub destinations: muster_cohorts::Destinations,
 }

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod downloads;
 mod receiver;
 
 use std::collections::BTreeSet;
@@ -291,6 +292,14 @@ async fn a_webhook_gets_signed_batches_whoever_dies() {
     let requests = receiver.requests();
     assert_eq!(taken(&requests, "add"), users(|user| third(user, 2) == 0 && third(user, 1) != 0));
     assert_eq!(taken(&requests, "remove"), users(|user| third(user, 1) == 0 && third(user, 2) != 0));
+
+    // Broken off in the midst, nobody knows what the receiver has: the next one says everything.
+    receiver.refuse(true);
+    let (_, job) = client.post("/v1/apps/shop/deliveries", &body).await;
+    assert_eq!(client.wait(job["id"].as_str().unwrap()).await["state"], "failed");
+    receiver.refuse(false);
+    assert_eq!(deliver(&client, &body).await["mode"], "full");
+    assert_eq!(deliver(&client, &body).await["mode"], "changes");
 
     // Refused for good: no second try.
     let (_, job) =

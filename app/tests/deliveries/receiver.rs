@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ impl Request {
 pub struct Receiver {
     pub url: String,
     requests: Arc<Mutex<Vec<Request>>>,
+    refuses: Arc<AtomicBool>,
 }
 
 impl Receiver {
@@ -31,14 +33,20 @@ impl Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let requests: Arc<Mutex<Vec<Request>>> = Arc::default();
-        let kept = requests.clone();
+        let refuses: Arc<AtomicBool> = Arc::default();
+        let (kept, gone) = (requests.clone(), refuses.clone());
         std::thread::spawn(move || {
             for connection in listener.incoming() {
-                let kept = kept.clone();
-                std::thread::spawn(move || serve(connection.unwrap(), &kept, (refused, takes)));
+                let (kept, gone) = (kept.clone(), gone.clone());
+                std::thread::spawn(move || serve(connection.unwrap(), (&kept, &gone), (refused, takes)));
             }
         });
-        Receiver { url, requests }
+        Receiver { url, requests, refuses }
+    }
+
+    /// Whether every request is answered 410 from now on.
+    pub fn refuse(&self, refuses: bool) {
+        self.refuses.store(refuses, Ordering::Relaxed);
     }
 
     pub fn requests(&self) -> Vec<Request> {
@@ -47,7 +55,11 @@ impl Receiver {
 }
 
 /// Requests of one connection, until it is closed.
-fn serve(connection: TcpStream, kept: &Mutex<Vec<Request>>, (refused, takes): (usize, Duration)) {
+fn serve(
+    connection: TcpStream,
+    (kept, gone): (&Mutex<Vec<Request>>, &AtomicBool),
+    (refused, takes): (usize, Duration),
+) {
     let mut reader = BufReader::new(connection);
     loop {
         let mut first = String::new();
@@ -67,7 +79,10 @@ fn serve(connection: TcpStream, kept: &Mutex<Vec<Request>>, (refused, takes): (u
         }
         std::thread::sleep(takes);
         let mut kept = kept.lock().unwrap();
-        let answer = match (first.contains("/gone"), (kept.len() + 1).is_multiple_of(refused)) {
+        let answer = match (
+            first.contains("/gone") || gone.load(Ordering::Relaxed),
+            (kept.len() + 1).is_multiple_of(refused),
+        ) {
             (true, _) => "410 Gone",
             (_, true) => "503 Service Unavailable",
             _ => "200 OK",

@@ -18,6 +18,9 @@ use tokio::sync::mpsc::Receiver;
 /// Ordinals per bucket.
 pub type Users = Vec<RoaringBitmap>;
 
+/// Users, and the group that is to stand beside their ids; None: there is no column for it.
+pub type InGroup = (Option<String>, Users);
+
 /// Asked again and again while something is worked out: true ends it.
 pub type Stopped = Arc<dyn Fn() -> bool + Send + Sync>;
 
@@ -59,7 +62,8 @@ pub struct Newest {
 /// Users whose ids are wanted, and what they carry of some labels.
 pub struct ToExport {
     pub app: String,
-    pub users: Users,
+    /// One set after the other.
+    pub users: Vec<InGroup>,
     /// The day whose labels count.
     pub ds: Ds,
     /// `ndjson`, `csv` or `parquet`.

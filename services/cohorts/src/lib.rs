@@ -17,17 +17,20 @@ mod routes;
 mod store;
 mod tracking;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{TimeDelta, Utc};
 use muster_days::Tz;
 use muster_http::Service;
 use muster_jobs::{Handler, Jobs};
 use muster_sql::Db;
-use std::collections::BTreeMap;
 
-pub use audiences::{Audience, Audiences, Exported, Forget, Newest, Stopped, ToExport, ToKeep, Turn, Users};
-pub use deliveries::{Destination, Destinations};
+pub use audiences::{
+    Audience, Audiences, Exported, Forget, InGroup, Newest, Stopped, ToExport, ToKeep, Turn, Users,
+};
+pub use deliveries::{DOWNLOAD, Destination, Destinations};
 pub use jobs::CLEAR;
 pub use tracking::TRACKING;
 
@@ -37,8 +40,10 @@ pub struct Cohorts {
     pub db: Db,
     pub jobs: Jobs,
     pub audiences: Arc<dyn Audiences>,
-    /// Where cohorts may be delivered to.
+    /// Where cohorts may be delivered to; `download` is among them.
     pub destinations: Arc<Destinations>,
+    /// How long downloads are kept.
+    pub kept: TimeDelta,
     /// Of apps whose catalogue and configuration do not say.
     pub zone: Tz,
     pub zones: BTreeMap<String, Tz>,
@@ -75,5 +80,11 @@ async fn hourly(cohorts: Cohorts) {
     loop {
         looks.tick().await;
         operations::clear_all(&cohorts).await;
+        let now = Utc::now();
+        for done in [deliveries::take_up(&cohorts, now).await, deliveries::sweep(&cohorts, now).await] {
+            if let Err(error) = done {
+                tracing::warn!(%error, "deliveries are looked at again later");
+            }
+        }
     }
 }

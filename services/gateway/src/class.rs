@@ -68,6 +68,7 @@ impl Class {
             ["apps", _, "segments", _, "", ""] if *method == Method::PUT => Class::Estimate,
             _ if !reads => Class::Job,
             ["apps", _, "cohorts", _, "users", ""] => Class::Export,
+            ["apps", _, "deliveries", _, "files", _] => Class::Export,
             ["apps", _, "lists", _, "versions", rest] if rest.ends_with("/report") => Class::Export,
             ["imports", part, ..] if !part.is_empty() => Class::Export,
             ["jobs", _, "events", ..] => Class::Follow,
@@ -121,6 +122,8 @@ mod tests {
         check(Method::POST, "/v1/apps/a/segments/s/run", Class::Job);
         check(Method::GET, "/v1/apps/a/segments", Class::Read);
         check(Method::GET, "/v1/apps/a/cohorts/c/users", Class::Export);
+        check(Method::GET, "/v1/apps/a/deliveries/d/files/users.csv", Class::Export);
+        check(Method::GET, "/v1/apps/a/deliveries/d", Class::Read);
         check(Method::GET, "/v1/apps/a/cohorts/c/users/u", Class::Read);
         check(Method::GET, "/v1/jobs/j/events", Class::Follow);
         check(Method::POST, "/v1/jobs/j/cancel", Class::Job);

@@ -20,7 +20,7 @@ use tokio::sync::mpsc::{Receiver, channel};
 use crate::Segments;
 use crate::answers::Cohort;
 use crate::error::Error;
-use crate::operations::{self, Asked, Format, Prepared};
+use crate::operations::{self, Asked, Format, InGroup, Prepared};
 use crate::routes::{CHUNKS, find_all, label_days};
 use crate::store::{self, NewCohort};
 use crate::turns::Turn;
@@ -155,11 +155,11 @@ impl Segments {
         Ok(vec![(cohort.ds, cohort.id)])
     }
 
-    /// Users' ids, and what they carry of the labels on the day. `format` is `ndjson`, `csv` or `parquet`.
+    /// Users' ids, one set after the other, each with its group if it has one; and what they carry of the labels on the day. `format` is `ndjson`, `csv` or `parquet`.
     pub async fn export_users(
         &self,
         app: &str,
-        users: Vec<RoaringBitmap>,
+        users: Vec<InGroup>,
         format: &str,
         (labels, ds): (Vec<String>, Ds),
     ) -> Result<OnItsWay, Problem> {

@@ -5,13 +5,18 @@ use muster_days::Ds;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::destination::DOWNLOAD;
+
 /// What is to be delivered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeliveryBody {
-    /// A cohort, or a segment or list, of which the newest cohort is meant.
+    /// A cohort, or a segment or list, of which the newest cohort is meant; or an experiment, whose users are
+    /// delivered with the `group` that each is in now.
     pub of: String,
-    /// By name: see `GET …/destinations`.
+    /// By name: see `GET …/destinations`. `download`, and when not given: the files are kept here for a while, to be
+    /// fetched from `…/files/{file}`.
+    #[serde(default = "download")]
     pub destination: String,
     #[serde(default)]
     pub mode: Mode,
@@ -24,6 +29,10 @@ pub struct DeliveryBody {
     /// By id or name, whose tags are to stand beside each id.
     #[serde(default)]
     pub labels: Vec<String>,
+}
+
+fn download() -> String {
+    DOWNLOAD.to_owned()
 }
 
 fn ndjson() -> String {
@@ -52,6 +61,8 @@ pub struct Delivery {
     pub created_by: String,
     pub created_at: DateTime<Utc>,
     pub finished_at: Option<DateTime<Utc>>,
+    /// When its files went, of a download.
+    pub removed_at: Option<DateTime<Utc>>,
 }
 
 /// What was delivered. It is delivered with the files, too, after them.
@@ -59,15 +70,19 @@ pub struct Delivery {
 pub struct Manifest {
     pub app_id: String,
     pub of: String,
-    pub cohort_id: String,
+    /// None of an experiment: each of its groups has one.
+    pub cohort_id: Option<String>,
     #[schema(value_type = u32)]
     pub ds: Ds,
     /// The version of the segment's rule, of the list, or of the experiment's groups.
     pub version: u32,
-    /// Content hash of the whole cohort: see `muster verify`.
-    pub hash: String,
-    /// Users of the whole cohort.
+    /// Content hash of the whole cohort: see `muster verify`. None of an experiment.
+    pub hash: Option<String>,
+    /// Users of the whole cohort, or of all groups.
     pub users: u64,
+    /// Of an experiment.
+    #[serde(default)]
+    pub groups: Vec<GroupDelivered>,
     /// What it came to: `full` also where changes were asked for and nothing had been delivered before.
     pub mode: Mode,
     pub since: Option<String>,
@@ -77,12 +92,20 @@ pub struct Manifest {
     pub parts: Vec<Part>,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GroupDelivered {
+    pub name: String,
+    pub cohort_id: String,
+    pub users: u64,
+    pub hash: String,
+}
+
 /// A file, or what a webhook was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Part {
     pub what: What,
     pub users: u64,
-    /// Of a file: where it lies. Of a webhook: none.
+    /// Of a file: where it lies; of a download: its name behind `…/files/`. Of a webhook: none.
     pub file: Option<String>,
     pub bytes: u64,
     /// Of a file, in hex.
@@ -114,6 +137,6 @@ impl What {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct DestinationShown {
     pub name: String,
-    /// `folder`, `s3` or `webhook`.
+    /// `download`, `folder`, `s3` or `webhook`.
     pub kind: &'static str,
 }

@@ -17,6 +17,9 @@ use crate::error::Error;
 /// Users of a batch, where nothing is said.
 const BATCH: usize = 1_000;
 
+/// The destination that is always there: files are kept for a while, to be fetched through the API.
+pub const DOWNLOAD: &str = "download";
+
 /// By name.
 pub type Destinations = BTreeMap<String, Destination>;
 
@@ -32,8 +35,9 @@ pub struct Destination {
 pub enum At {
     /// A folder of the machine, or one that is mounted.
     Folder { path: PathBuf },
-    /// Credentials come from the usual AWS variables of the environment. An empty endpoint is AWS's own.
-    S3 { bucket: String, prefix: String, endpoint: String, region: String },
+    /// Credentials, and a region that is not given, come from the usual AWS variables of the environment. An empty
+    /// endpoint is AWS's own.
+    S3 { bucket: String, prefix: String, endpoint: String, region: Option<String> },
     /// Gets the users in batches of at most so many.
     Webhook {
         url: reqwest::Url,
@@ -68,7 +72,6 @@ impl TryFrom<Written> for Destination {
             ("s3", None, Some(url), None) => {
                 let named =
                     bucket(&url).ok_or_else(|| format!("`{url}` is no bucket: write s3://bucket/prefix"))?;
-                let region = region.unwrap_or_else(|| "us-east-1".to_owned());
                 let (bucket, prefix) = (named.0.to_owned(), named.1.to_owned());
                 At::S3 { bucket, prefix, endpoint: endpoint.unwrap_or_default(), region }
             }
@@ -77,7 +80,11 @@ impl TryFrom<Written> for Destination {
                 if batch == 0 {
                     return Err("a batch has at least 1 user".to_owned());
                 }
-                let url = url.parse().map_err(|error| format!("`{url}` is no address: {error}"))?;
+                let url: reqwest::Url =
+                    url.parse().map_err(|error| format!("`{url}` is no address: {error}"))?;
+                if !matches!(url.scheme(), "http" | "https") {
+                    return Err(format!("`{url}` is no address of a webhook: it begins with http"));
+                }
                 At::Webhook { url, secret_env, batch }
             }
             _ => {
@@ -94,13 +101,28 @@ impl TryFrom<Written> for Destination {
 
 impl fmt::Debug for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Destination").field("kind", &self.kind()).finish_non_exhaustive()
+        f.debug_struct("Destination").field("kind", &self.kind("")).finish_non_exhaustive()
     }
 }
 
 impl Destination {
-    pub fn kind(&self) -> &'static str {
+    /// A folder that is this service's own.
+    pub fn folder(path: PathBuf) -> Destination {
+        Destination { apps: Vec::new(), at: At::Folder { path } }
+    }
+
+    /// A part of a bucket, `s3://bucket/prefix`, that is this service's own; None where that is no bucket.
+    pub fn bucket(url: &str, endpoint: &str, region: &str) -> Option<Destination> {
+        let (bucket, prefix) = bucket(url)?;
+        let region = (!region.is_empty()).then(|| region.to_owned());
+        let (bucket, prefix, endpoint) = (bucket.to_owned(), prefix.to_owned(), endpoint.to_owned());
+        Some(Destination { apps: Vec::new(), at: At::S3 { bucket, prefix, endpoint, region } })
+    }
+
+    /// Of the destination of this name.
+    pub fn kind(&self, name: &str) -> &'static str {
         match self.at {
+            _ if name == DOWNLOAD => DOWNLOAD,
             At::Folder { .. } => "folder",
             At::S3 { .. } => "s3",
             At::Webhook { .. } => "webhook",
@@ -141,7 +163,10 @@ pub fn open_files(at: &At) -> Result<(Arc<dyn ObjectStore>, Key), Error> {
             Ok((Arc::new(files), Key::default()))
         }
         At::S3 { bucket, prefix, endpoint, region } => {
-            let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket).with_region(region);
+            let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
+            if let Some(region) = region {
+                builder = builder.with_region(region);
+            }
             if !endpoint.is_empty() {
                 builder = builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
             }
@@ -179,6 +204,7 @@ mod tests {
             "kind = 's3'\nurl = 'http://b'",
             "kind = 's3'\nurl = 's3://'",
             "kind = 'webhook'\nurl = 'nowhere'\nsecret_env = 'S'",
+            "kind = 'webhook'\nurl = 'ftp://host/'\nsecret_env = 'S'",
             "kind = 'webhook'\nurl = 'https://host/'\nsecret_env = 'S'\nbatch = 0",
             "kind = 'webhook'\nurl = 'https://host/'",
             "kind = 'folder'\npath = '/x'\nsecret = 'y'",

@@ -12,22 +12,33 @@ use tokio::io::AsyncWriteExt;
 
 use super::answers::{Manifest, Part, What};
 use super::destination::{At, open_files};
-use crate::audiences::{Exported, Newest};
+use super::load::Who;
+use super::store::DeliveryRow;
+use crate::audiences::Exported;
 use crate::error::Error;
 
 pub struct Files {
     store: Arc<dyn ObjectStore>,
-    /// Of this cohort.
+    /// Of these users; of a download, of this delivery.
     folder: Key,
+    is_download: bool,
+}
+
+/// Where a download's files lie.
+pub fn of_download(at: &At, row: &DeliveryRow) -> Result<(Arc<dyn ObjectStore>, Key), Error> {
+    let (store, prefix) = open_files(at)?;
+    Ok((store, prefix.join(&*row.app_id).join(&*row.id)))
 }
 
 impl Files {
-    pub fn open(at: &At, app: &str, of: &str, cohort: &Newest) -> Result<Files, Error> {
+    pub fn open(at: &At, row: &DeliveryRow, who: &Who) -> Result<Files, Error> {
+        if row.is_download() {
+            let (store, folder) = of_download(at, row)?;
+            return Ok(Files { store, folder, is_download: true });
+        }
         let (store, prefix) = open_files(at)?;
-        let parts = prefix.parts().map(|part| part.as_ref().to_owned());
-        let own = [app.to_owned(), of.to_owned(), format!("{}-{}", cohort.ds, cohort.id)];
-        let folder = Key::from_iter(parts.chain(own));
-        Ok(Files { store, folder })
+        let folder = prefix.join(&*row.app_id).join(&*row.subject).join(format!("{}-{}", who.ds, who.name));
+        Ok(Files { store, folder, is_download: false })
     }
 
     pub fn name(&self, what: What, since: Option<&str>, extension: &str) -> String {
@@ -47,7 +58,8 @@ impl Files {
     ) -> Result<Part, Failure> {
         let key = self.folder.clone().join(name);
         let (bytes, sha256) = put(&self.store, &key, &mut from, || run.stopped()).await?;
-        Ok(Part { what, users, file: Some(key.to_string()), bytes, sha256: Some(sha256), batches: None })
+        let file = Some(if self.is_download { name.to_owned() } else { key.to_string() });
+        Ok(Part { what, users, file, bytes, sha256: Some(sha256), batches: None })
     }
 
     pub async fn write_manifest(&self, manifest: &Manifest) -> Result<(), Failure> {

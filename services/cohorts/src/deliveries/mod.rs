@@ -3,12 +3,16 @@
 
 mod answers;
 mod destination;
+mod downloads;
 mod files;
+mod load;
 mod operations;
 pub mod routes;
 mod send;
 mod store;
 mod webhook;
 
-pub use destination::{Destination, Destinations};
+pub use destination::{DOWNLOAD, Destination, Destinations};
+pub use downloads::{clear, sweep};
+pub use operations::take_up;
 pub use send::DeliveryHandler;

@@ -1,6 +1,6 @@
 //! Asking for a delivery, and what became of it.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use muster_http::{Caller, Kind, Problem};
 use muster_jobs::{Job, NewJob, Priority};
 use serde_json::json;
@@ -8,6 +8,7 @@ use ulid::Ulid;
 
 use super::answers::{Delivery, DeliveryBody, Mode};
 use super::destination::{At, find};
+use super::load;
 use super::send::DELIVERY;
 use super::store::{self, DeliveryRow};
 use crate::Cohorts;
@@ -15,6 +16,11 @@ use crate::audiences::ToExport;
 use crate::definition::fault;
 use crate::error::Error;
 use crate::store::time;
+
+/// A row without a job is on its way into the queue for so long at most.
+const LOST_AFTER: TimeDelta = TimeDelta::minutes(1);
+/// A delivery that was lost for longer is nobody's any more.
+const FORGOTTEN_AFTER: TimeDelta = TimeDelta::days(1);
 
 /// The job that delivers. What can be said beforehand is refused here.
 pub async fn ask(
@@ -35,7 +41,11 @@ pub async fn ask(
     if asked.since.is_some() && asked.mode != Mode::Changes {
         return Err(fault("/since", "since", "Only changes are since a cohort.".to_owned()).into());
     }
-    let cohort = cohorts.audiences.newest(app, &asked.of).await?;
+    if asked.is_of_groups() && asked.mode != Mode::Full {
+        let detail = "An experiment's groups are delivered as a whole.".to_owned();
+        return Err(fault("/mode", "mode", detail).into());
+    }
+    let who = load::newest(cohorts, app, &asked).await?;
     if let Some(since) = &asked.since {
         cohorts.audiences.newest(app, since).await?;
     }
@@ -43,7 +53,7 @@ pub async fn ask(
     let nobody = ToExport {
         app: app.to_owned(),
         users: Vec::new(),
-        ds: cohort.ds,
+        ds: who.ds,
         format: asked.format.clone(),
         labels: asked.labels.clone(),
     };
@@ -62,19 +72,35 @@ pub async fn ask(
         created_by: caller.id.clone(),
         created_at: now.timestamp_millis(),
         finished_at: None,
+        removed_at: None,
         id,
     };
     store::create(&cohorts.db, &row).await?;
+    let job = enqueue(cohorts, &row).await?;
+    Ok((shown(row)?, job))
+}
+
+async fn enqueue(cohorts: &Cohorts, row: &DeliveryRow) -> Result<Job, Error> {
     let new = NewJob {
-        id: Some(job),
-        app_id: Some(app.to_owned()),
-        owner: caller.id.clone(),
+        id: Some(row.job_id.clone()),
+        app_id: Some(row.app_id.clone()),
+        owner: row.created_by.clone(),
         kind: DELIVERY,
         payload: json!({ "delivery_id": row.id }),
         priority: Priority::Interactive,
     };
-    let job = cohorts.jobs.enqueue(new).await?;
-    Ok((shown(row)?, job))
+    Ok(cohorts.jobs.enqueue(new).await?)
+}
+
+/// Deliveries whose process died between the row and the job get their job.
+pub async fn take_up(cohorts: &Cohorts, now: DateTime<Utc>) -> Result<(), Error> {
+    let waiting = now - LOST_AFTER;
+    for row in store::begun_between(&cohorts.db, waiting - FORGOTTEN_AFTER, waiting).await? {
+        if cohorts.jobs.get(&row.job_id).await?.is_none() {
+            enqueue(cohorts, &row).await?;
+        }
+    }
+    Ok(())
 }
 
 /// The secret with which batches are signed.
@@ -93,6 +119,7 @@ pub fn shown(row: DeliveryRow) -> Result<Delivery, Error> {
         manifest: row.manifest.as_deref().map(serde_json::from_str).transpose()?,
         created_at: time(row.created_at)?,
         finished_at: row.finished_at.map(time).transpose()?,
+        removed_at: row.removed_at.map(time).transpose()?,
         id: row.id,
         app_id: row.app_id,
         job_id: row.job_id,

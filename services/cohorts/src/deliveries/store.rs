@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use muster_sql::{Db, on};
 use sqlx::FromRow;
 
+use super::destination::DOWNLOAD;
 use crate::error::Error;
 
 #[derive(Debug, Clone, FromRow)]
@@ -21,10 +22,18 @@ pub struct DeliveryRow {
     pub created_by: String,
     pub created_at: i64,
     pub finished_at: Option<i64>,
+    /// When a download's files went.
+    pub removed_at: Option<i64>,
+}
+
+impl DeliveryRow {
+    pub fn is_download(&self) -> bool {
+        self.destination == DOWNLOAD
+    }
 }
 
 const SELECT: &str = "SELECT id, app_id, destination, subject, asked, job_id, cohort_id, since, batches, manifest, \
-     created_by, created_at, finished_at FROM delivery ";
+     created_by, created_at, finished_at, removed_at FROM delivery ";
 
 pub async fn create(db: &Db, row: &DeliveryRow) -> Result<(), Error> {
     let insert = "INSERT INTO delivery (id, app_id, destination, subject, asked, job_id, batches, created_by, \
@@ -155,17 +164,71 @@ pub async fn put_batches(db: &Db, app: &str, id: &str, batches: u64) -> Result<(
 pub async fn finish(
     db: &Db,
     (app, id): (&str, &str),
-    manifest: &str,
+    (manifest, erasure): (&str, u64),
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let query = "UPDATE delivery SET manifest = ?, finished_at = ? WHERE app_id = ? AND id = ? AND finished_at IS NULL";
+    let query = "UPDATE delivery SET manifest = ?, erasure = ?, finished_at = ? \
+         WHERE app_id = ? AND id = ? AND finished_at IS NULL";
     on!(db, pool => sqlx::query(query)
         .bind(manifest)
+        .bind(erasure as i64)
         .bind(now.timestamp_millis())
         .bind(app)
         .bind(id)
         .execute(pool)
         .await
         .map(drop)?);
+    Ok(())
+}
+
+/// Those that are not done and were asked for in this time.
+pub async fn begun_between(
+    db: &Db,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> Result<Vec<DeliveryRow>, Error> {
+    let query = format!("{SELECT}WHERE finished_at IS NULL AND created_at BETWEEN ? AND ? ORDER BY id");
+    Ok(on!(db, pool => sqlx::query_as(sqlx::AssertSqlSafe(query))
+        .bind(from.timestamp_millis())
+        .bind(to.timestamp_millis())
+        .fetch_all(pool)
+        .await?))
+}
+
+/// Of all apps, those whose files are there and were asked for before.
+pub async fn old_downloads(db: &Db, before: DateTime<Utc>) -> Result<Vec<DeliveryRow>, Error> {
+    let query =
+        format!("{SELECT}WHERE destination = ? AND removed_at IS NULL AND created_at < ? ORDER BY id");
+    Ok(on!(db, pool => sqlx::query_as(sqlx::AssertSqlSafe(query))
+        .bind(DOWNLOAD)
+        .bind(before.timestamp_millis())
+        .fetch_all(pool)
+        .await?))
+}
+
+/// Those whose files are there and may have users who were erased since.
+pub async fn downloads_before(db: &Db, app: &str, erasure: u64) -> Result<Vec<DeliveryRow>, Error> {
+    let query = format!(
+        "{SELECT}WHERE app_id = ? AND destination = ? AND removed_at IS NULL AND erasure < ? ORDER BY id"
+    );
+    Ok(on!(db, pool => sqlx::query_as(sqlx::AssertSqlSafe(query))
+        .bind(app)
+        .bind(DOWNLOAD)
+        .bind(erasure as i64)
+        .fetch_all(pool)
+        .await?))
+}
+
+/// Apps with downloads that are there.
+pub async fn apps_with_downloads(db: &Db) -> Result<Vec<String>, Error> {
+    let query = "SELECT DISTINCT app_id FROM delivery WHERE destination = ? AND removed_at IS NULL \
+         AND finished_at IS NOT NULL";
+    Ok(on!(db, pool => sqlx::query_scalar(query).bind(DOWNLOAD).fetch_all(pool).await?))
+}
+
+pub async fn put_removed(db: &Db, app: &str, id: &str, now: DateTime<Utc>) -> Result<(), Error> {
+    let query = "UPDATE delivery SET removed_at = ? WHERE app_id = ? AND id = ?";
+    let now = now.timestamp_millis();
+    on!(db, pool => sqlx::query(query).bind(now).bind(app).bind(id).execute(pool).await.map(drop)?);
     Ok(())
 }

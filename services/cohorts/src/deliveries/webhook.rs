@@ -16,9 +16,10 @@ use reqwest::{Client, StatusCode, Url};
 use sha2::Sha256;
 
 use super::answers::{Part, What};
+use super::load::Who;
 use super::store::{self, DeliveryRow};
 use crate::Cohorts;
-use crate::audiences::{Exported, Newest};
+use crate::audiences::Exported;
 use crate::error::Error;
 
 /// How often a batch is sent at most, before the job leaves it to its next attempt.
@@ -49,7 +50,7 @@ impl<'a> Webhook<'a> {
         cohorts: &'a Cohorts,
         row: &'a DeliveryRow,
         (url, secret, batch): (&'a Url, String, usize),
-        cohort: &Newest,
+        who: &Who,
         (since, contents): (Option<&str>, &str),
     ) -> Result<Webhook<'a>, Error> {
         let client = Client::builder().timeout(TIMEOUT).redirect(Policy::none()).build();
@@ -62,11 +63,14 @@ impl<'a> Webhook<'a> {
         };
         say("muster-app", &row.app_id);
         say("muster-of", &row.subject);
-        say("muster-cohort", &cohort.id);
-        say("muster-ds", &cohort.ds.to_string());
-        say("muster-hash", &cohort.hash);
+        if let Some(hash) = &who.hash {
+            say("muster-cohort", &who.name);
+            say("muster-hash", hash);
+        }
+        say("muster-ds", &who.ds.to_string());
+        say("muster-version", &who.version.to_string());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
-        let key = format!("{}-{}-{contents}", cohort.id, since.unwrap_or("full"));
+        let key = format!("{}-{}-{contents}", who.name, since.unwrap_or("full"));
         Ok(Webhook { cohorts, row, url, secret, batch, client, headers, key, sent: 0, batches: 0 })
     }
 

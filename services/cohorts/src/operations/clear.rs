@@ -1,11 +1,13 @@
 //! The numbers that are kept of experiments' groups, once users were erased.
 
+use chrono::Utc;
 use muster_http::Kind;
 use serde::Serialize;
 
 use crate::Cohorts;
 use crate::answers::GroupMembers;
 use crate::audiences;
+use crate::deliveries;
 use crate::error::Error;
 use crate::store::{self, ExperimentRow};
 
@@ -14,6 +16,8 @@ pub struct Cleared {
     pub experiments: u64,
     /// Those whose groups had erased users.
     pub changed: u64,
+    /// That are kept no longer, because they may have erased users.
+    pub downloads: u64,
 }
 
 /// Done again it finds the same.
@@ -23,6 +27,7 @@ pub async fn clear(cohorts: &Cohorts, app: &str) -> Result<Cleared, Error> {
     if snapshot.is_none_or(|snapshot| snapshot.manifest().erasure() == 0) {
         return Ok(cleared);
     }
+    cleared.downloads = deliveries::clear(cohorts, app, Utc::now()).await?;
     for row in store::with_groups(&cohorts.db, app).await? {
         cleared.experiments += 1;
         match recount(cohorts, &row).await {

@@ -31,6 +31,7 @@ use crate::tracking::routes as tracking;
     deliveries::deliver,
     deliveries::list,
     deliveries::show,
+    deliveries::fetch,
     deliveries::destinations,
     tracking::track,
     tracking::untrack,
@@ -66,7 +67,8 @@ pub fn configure(config: &mut ServiceConfig, data: &Data<Cohorts>) {
     let of_deliveries = web::scope("/deliveries")
         .app_data(data.clone())
         .service(at("").route(web::get().to(deliveries::list)).route(web::post().to(deliveries::deliver)))
-        .service(at("/{id}").route(web::get().to(deliveries::show)));
+        .service(at("/{id}").route(web::get().to(deliveries::show)))
+        .service(at("/{id}/files/{file}").route(web::get().to(deliveries::fetch)));
     let destinations =
         at("/destinations").app_data(data.clone()).route(web::get().to(deliveries::destinations));
     let of_tracking = web::scope("/tracking")

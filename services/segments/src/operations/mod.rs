@@ -28,7 +28,7 @@ pub use clear::{clear, refreshed};
 pub use difference::difference;
 pub use estimate::{Contract, estimate};
 pub use explain::membership;
-pub use export::{Export, Format, export, export_users};
+pub use export::{Export, Format, InGroup, export, export_users};
 pub use floor::floor;
 pub use keep::{SegmentChange, change, check_rule, create, get, shown};
 pub use lists::{

@@ -12,11 +12,12 @@ const BETWEEN: &str = "|";
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Format {
-    /// `{"user_id":"…"}` a line, with labels `{"user_id":"…","labels":{"gender":["male"]}}`.
+    /// `{"user_id":"…"}` a line, with groups `{"user_id":"…","group":"…"}`, with labels
+    /// `{"user_id":"…","labels":{"gender":["male"]}}`.
     Ndjson,
-    /// A header, then an id a line; with labels a column for each, its tags with `|` between.
+    /// A header, then an id a line; with groups a column `group`, with labels one for each, its tags with `|` between.
     Csv,
-    /// `user_id`, and with labels a list of tags for each.
+    /// `user_id`, with groups `group`, and with labels a list of tags for each.
     Parquet,
 }
 
@@ -60,14 +61,15 @@ pub enum Sink {
 }
 
 impl Sink {
-    pub fn begin(format: Format, labels: &[&str], mut out: Chunks) -> Result<Sink, Error> {
+    /// `grouped`: each row tells a group.
+    pub fn begin(format: Format, (grouped, labels): (bool, &[&str]), mut out: Chunks) -> Result<Sink, Error> {
         match format {
             Format::Ndjson => {
                 let names = labels.iter().map(|label| Ok(serde_json::to_vec(label)?));
                 Ok(Sink::Ndjson { names: names.collect::<Result<_, Error>>()?, out })
             }
             Format::Csv => {
-                out.out.extend_from_slice(b"user_id");
+                out.out.extend_from_slice(if grouped { b"user_id,group" } else { b"user_id" });
                 for label in labels {
                     out.out.push(b',');
                     write_csv(label.as_bytes(), &mut out.out);
@@ -75,19 +77,23 @@ impl Sink {
                 out.out.push(b'\n');
                 Ok(Sink::Csv { out })
             }
-            Format::Parquet => Ok(Sink::Parquet(Box::new(Table::begin(labels, out)?))),
+            Format::Parquet => Ok(Sink::Parquet(Box::new(Table::begin((grouped, labels), out)?))),
         }
     }
 
     /// `tags` by label.
-    pub fn row(&mut self, user: &[u8], tags: &[Vec<&str>]) -> Result<(), Error> {
+    pub fn row(&mut self, user: &[u8], group: Option<&str>, tags: &[Vec<&str>]) -> Result<(), Error> {
         match self {
             Sink::Ndjson { names, out } => {
-                write_json(user, (names, tags), &mut out.out).map_err(inside)?;
+                write_json(user, group, (names, tags), &mut out.out).map_err(inside)?;
                 out.send_full().map_err(inside)
             }
             Sink::Csv { out } => {
                 write_id(user, &mut out.out);
+                if let Some(group) = group {
+                    out.out.push(b',');
+                    write_csv(group.as_bytes(), &mut out.out);
+                }
                 for tags in tags {
                     out.out.push(b',');
                     write_csv(tags.join(BETWEEN).as_bytes(), &mut out.out);
@@ -95,7 +101,7 @@ impl Sink {
                 out.out.push(b'\n');
                 out.send_full().map_err(inside)
             }
-            Sink::Parquet(table) => table.row(user, tags),
+            Sink::Parquet(table) => table.row(user, group, tags),
         }
     }
 
@@ -111,7 +117,12 @@ fn inside(error: io::Error) -> Error {
     Error::Inside(error.to_string())
 }
 
-fn write_json(user: &[u8], (names, tags): (&[Vec<u8>], &[Vec<&str>]), out: &mut Vec<u8>) -> io::Result<()> {
+fn write_json(
+    user: &[u8],
+    group: Option<&str>,
+    (names, tags): (&[Vec<u8>], &[Vec<&str>]),
+    out: &mut Vec<u8>,
+) -> io::Result<()> {
     out.extend_from_slice(b"{\"user_id\":");
     if user.iter().all(|&byte| is_plain(byte)) {
         out.push(b'"');
@@ -119,6 +130,10 @@ fn write_json(user: &[u8], (names, tags): (&[Vec<u8>], &[Vec<&str>]), out: &mut 
         out.push(b'"');
     } else {
         serde_json::to_writer(&mut *out, &String::from_utf8_lossy(user))?;
+    }
+    if let Some(group) = group {
+        out.extend_from_slice(b",\"group\":");
+        serde_json::to_writer(&mut *out, group)?;
     }
     if !names.is_empty() {
         let mut open: &[u8] = b",\"labels\":{";
@@ -175,19 +190,20 @@ mod tests {
             String::from_utf8(out).unwrap()
         };
         assert_eq!([csv("42"), csv("é\\"), csv("a,\"b\"")], ["42", "é\\", "\"a,\"\"b\"\"\""]);
-        let json = |user: &str, labels: &[(&str, &[&str])]| {
+        let json = |user: &str, group: Option<&str>, labels: &[(&str, &[&str])]| {
             let names: Vec<Vec<u8>> =
                 labels.iter().map(|(name, _)| serde_json::to_vec(name).unwrap()).collect();
             let tags: Vec<Vec<&str>> = labels.iter().map(|(_, tags)| tags.to_vec()).collect();
             let mut out = Vec::new();
-            write_json(user.as_bytes(), (&names, &tags), &mut out).unwrap();
+            write_json(user.as_bytes(), group, (&names, &tags), &mut out).unwrap();
             String::from_utf8(out).unwrap()
         };
-        assert_eq!(json("9007199254740993", &[]), "{\"user_id\":\"9007199254740993\"}\n");
-        assert_eq!(json("é\"\\", &[]), "{\"user_id\":\"é\\\"\\\\\"}\n");
+        assert_eq!(json("9007199254740993", None, &[]), "{\"user_id\":\"9007199254740993\"}\n");
+        assert_eq!(json("é\"\\", None, &[]), "{\"user_id\":\"é\\\"\\\\\"}\n");
         let labels: [(&str, &[&str]); 2] = [("a\"b", &["x", "y\""]), ("none", &[])];
-        let line = json("u", &labels);
+        let line = json("u", Some("b \"or\" not"), &labels);
         let read: serde_json::Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(read, serde_json::json!({"user_id": "u", "labels": {"a\"b": ["x", "y\""], "none": []}}));
+        let tags = serde_json::json!({"a\"b": ["x", "y\""], "none": []});
+        assert_eq!(read, serde_json::json!({"user_id": "u", "group": "b \"or\" not", "labels": tags}));
     }
 }

@@ -27,13 +27,21 @@ use carried::{Carried, Column};
 use chunks::Chunks;
 use format::Sink;
 
+/// Ordinals per bucket, and the group that is to stand beside their ids; None: there is no column for it.
+pub type InGroup = (Option<String>, Vec<RoaringBitmap>);
+
 /// Users opened for export.
 pub struct Export {
-    /// By bucket: their bitmap, as portable bytes.
-    members: Vec<Vec<u8>>,
+    sets: Vec<Set>,
     snapshot: Arc<Snapshot>,
     format: Format,
     columns: Vec<Column>,
+}
+
+struct Set {
+    group: Option<String>,
+    /// By bucket: their bitmap, as portable bytes.
+    members: Vec<Vec<u8>>,
 }
 
 /// Opens everything first, so that what can't be exported is an error and no torn stream. `labels` are by id or
@@ -45,14 +53,14 @@ pub fn export(
     (labels, ds): (Vec<String>, Option<Ds>),
 ) -> Result<Export, Error> {
     let users = super::members(segments, &cohort.app_id, &cohort.id)?;
-    export_users(segments, &cohort.app_id, &users, format, (labels, ds.unwrap_or(cohort.ds)))
+    export_users(segments, &cohort.app_id, &[(None, users)], format, (labels, ds.unwrap_or(cohort.ds)))
 }
 
-/// The same of any users: ordinals per bucket.
+/// The same of any users, one set after the other.
 pub fn export_users(
     segments: &Segments,
     app: &str,
-    users: &[RoaringBitmap],
+    users: &[InGroup],
     format: Format,
     (labels, ds): (Vec<String>, Ds),
 ) -> Result<Export, Error> {
@@ -66,8 +74,11 @@ pub fn export_users(
                 asked.into_iter().map(|label| Column::new(&snapshot, label)).collect()
             }
         };
-        let members = users.iter().map(encode).collect();
-        Ok(Export { members, snapshot, format, columns })
+        let set = |(group, users): &InGroup| Set {
+            group: group.clone(),
+            members: users.iter().map(encode).collect(),
+        };
+        Ok(Export { sets: users.iter().map(set).collect(), snapshot, format, columns })
     })
 }
 
@@ -77,7 +88,7 @@ impl Export {
         self.columns.iter().map(|column| (column.id, column.ds()))
     }
 
-    /// Sends the ids in chunks, bucket by bucket, until all are sent or nobody listens any more. Blocks.
+    /// Sends the ids in chunks, set by set and bucket by bucket, until all are sent or nobody listens any more. Blocks.
     pub fn run(self, to: &Sender<io::Result<Bytes>>) {
         match self.send(to) {
             Ok(users) => instruments::exported(users),
@@ -93,9 +104,19 @@ impl Export {
 
     fn send(&self, to: &Sender<io::Result<Bytes>>) -> Result<u64, Error> {
         let names: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
-        let mut sink = Sink::begin(self.format, &names, Chunks::new(to.clone()))?;
+        let grouped = self.sets.iter().any(|set| set.group.is_some());
+        let mut sink = Sink::begin(self.format, (grouped, &names), Chunks::new(to.clone()))?;
         let mut users = 0;
-        for (bucket, members) in (0..).zip(&self.members) {
+        for set in &self.sets {
+            users += self.send_set(set, &mut sink)?;
+        }
+        sink.end()?;
+        Ok(users)
+    }
+
+    fn send_set(&self, set: &Set, sink: &mut Sink) -> Result<u64, Error> {
+        let (group, mut users) = (set.group.as_deref(), 0);
+        for (bucket, members) in (0..).zip(&set.members) {
             let members =
                 BitmapView::parse_trusted(members).map_err(|error| Error::Inside(error.to_string()))?;
             let mut ids = self.snapshot.directory().ids(bucket);
@@ -109,7 +130,7 @@ impl Export {
                     }
                     let place = Place { bucket, ordinal: u32::from(key) << 16 | u32::from(position) };
                     failed = match ids.user(place.ordinal) {
-                        Some(user) => sink.row(user, carried.of(position)),
+                        Some(user) => sink.row(user, group, carried.of(position)),
                         None => Err(missing(place)),
                     };
                     users += 1;
@@ -117,7 +138,6 @@ impl Export {
                 failed?;
             }
         }
-        sink.end()?;
         Ok(users)
     }
 }

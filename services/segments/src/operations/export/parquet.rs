@@ -19,24 +19,30 @@ pub struct Table {
     writer: ArrowWriter<Chunks>,
     schema: Arc<Schema>,
     users: StringBuilder,
+    groups: Option<StringBuilder>,
     labels: Vec<ListBuilder<StringBuilder>>,
     rows: usize,
 }
 
 impl Table {
-    pub fn begin(labels: &[&str], out: Chunks) -> Result<Table, Error> {
+    pub fn begin((grouped, labels): (bool, &[&str]), out: Chunks) -> Result<Table, Error> {
         let list = || DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)));
         let mut fields = vec![Field::new("user_id", DataType::Utf8, false)];
+        fields.extend(grouped.then(|| Field::new("group", DataType::Utf8, false)));
         fields.extend(labels.iter().map(|label| Field::new(*label, list(), false)));
         let schema = Arc::new(Schema::new(fields));
         let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
         let writer = ArrowWriter::try_new(out, schema.clone(), Some(properties)).map_err(inside)?;
         let lists = labels.iter().map(|_| ListBuilder::new(StringBuilder::new()));
-        Ok(Table { writer, schema, users: StringBuilder::new(), labels: lists.collect(), rows: 0 })
+        let groups = grouped.then(StringBuilder::new);
+        Ok(Table { writer, schema, users: StringBuilder::new(), groups, labels: lists.collect(), rows: 0 })
     }
 
-    pub fn row(&mut self, user: &[u8], tags: &[Vec<&str>]) -> Result<(), Error> {
+    pub fn row(&mut self, user: &[u8], group: Option<&str>, tags: &[Vec<&str>]) -> Result<(), Error> {
         self.users.append_value(String::from_utf8_lossy(user));
+        if let Some(groups) = &mut self.groups {
+            groups.append_value(group.unwrap_or_default());
+        }
         for (list, tags) in self.labels.iter_mut().zip(tags) {
             tags.iter().for_each(|tag| list.values().append_value(tag));
             list.append(true);
@@ -47,6 +53,7 @@ impl Table {
 
     fn write(&mut self) -> Result<(), Error> {
         let mut columns: Vec<ArrayRef> = vec![Arc::new(self.users.finish())];
+        columns.extend(self.groups.iter_mut().map(|groups| Arc::new(groups.finish()) as ArrayRef));
         columns.extend(self.labels.iter_mut().map(|list| Arc::new(list.finish()) as ArrayRef));
         let batch = RecordBatch::try_new(self.schema.clone(), columns).map_err(inside)?;
         self.rows = 0;
