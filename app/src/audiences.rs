@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use muster_catalogue::AppSettings;
-use muster_cohorts::{Audience, Audiences, Exported, Forget, Newest, Stopped, ToExport, ToKeep, Turn, Users};
+use muster_cohorts::{
+    Audience, Audiences, Claim, Exported, Forget, Newest, Stopped, ToExport, ToKeep, Turn, Users,
+};
 use muster_days::Ds;
 use muster_http::Problem;
 use muster_profile_store::{Place, Snapshot};
@@ -75,6 +77,15 @@ impl Audiences for OfSegments {
     async fn keep(&self, cohort: ToKeep) -> Result<(), Problem> {
         let ToKeep { app, id, owner, version, ds, universe, users } = cohort;
         self.0.keep_users(&app, Kept { id, owner, version, ds, universe, users }).await
+    }
+
+    async fn claim(&self, app: &str, owner: &str, claim: Claim<'_>) -> Result<(), Problem> {
+        let needed = match claim {
+            Claim::Rule(rule) => (Some(rule), None),
+            Claim::Cohort(cohort) => (None, Some(cohort)),
+            Claim::Nothing => (None, None),
+        };
+        self.0.claim(app, owner, needed).await
     }
 
     async fn forget(&self, app: &str, owner: &str, which: Forget) -> Result<(), Problem> {

@@ -6,7 +6,8 @@ use std::fmt::Write;
 use std::path::Path;
 
 use muster_real_servers::{BUCKET, Maria, Redis, S3};
-use serde_json::json;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
 use support::{Server, Stores};
 
 const USERS: usize = 3_000;
@@ -49,4 +50,27 @@ async fn processes_meet_in_the_bucket_alone() {
         server.processes[at].until_ready(&server.http).await;
         assert_eq!(server.client().estimate("a", &rule).await.1["count"], USERS / 3);
     }
+    downloads(&server, &cohort).await;
+}
+
+/// Any process of the role has what one of them has made, until an erasure removes it.
+async fn downloads(server: &Server, cohort: &Value) {
+    let client = server.client();
+    let (_, job) = client.post("/v1/apps/a/deliveries", &json!({"of": cohort["cohort_id"]})).await;
+    assert_eq!(client.wait(job["id"].as_str().unwrap()).await["state"], "done");
+    let (_, all) = client.get("/v1/apps/a/deliveries").await;
+    let file =
+        format!("/v1/apps/a/deliveries/{}/files/users.ndjson", all["items"][0]["id"].as_str().unwrap());
+    assert_eq!(client.text(&file).await.lines().count(), USERS / 3);
+    let (_, job) = client.post("/v1/apps/a/erasures", &json!({"users": ["user-0"]})).await;
+    assert_eq!(client.wait(job["job_id"].as_str().unwrap()).await["state"], "done");
+    let mut seen = client.get(&file).await;
+    for _ in 0..100 {
+        if seen.0 == StatusCode::NOT_FOUND {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        seen = client.get(&file).await;
+    }
+    assert_eq!((seen.0, &seen.1["code"]), (StatusCode::NOT_FOUND, &json!("download_removed")), "{seen:?}");
 }

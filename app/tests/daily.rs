@@ -160,6 +160,36 @@ async fn a_cohort_of_every_day() {
     floor_and_faults(&client, &mut random, &visitors).await;
 }
 
+/// Retention is taken of the first cohort, which stays for it while others go.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_followed_keeps_its_first_cohort() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start_with(&dir.path().join("data"), "[segments]\nkept_days = 1\n").await;
+    let client = server.client();
+    let mut random = StdRng::seed_from_u64(22);
+    import_day(&client, &mut random, 20210101, &[1]).await;
+    let rule = json!({"where": {"event": "visit", "last_days": 2}});
+    let followed = create(&client, "followed", "wait", rule.clone()).await;
+    let other = create(&client, "other", "wait", rule).await;
+    routine(&client).await;
+    let tracking = format!("/v1/apps/shop/tracking/{followed}");
+    let put = client.request(Method::PUT, &tracking).send().await.unwrap();
+    assert_eq!(put.status(), StatusCode::CREATED);
+    let kept = async |segment: &str| -> BTreeSet<u64> {
+        cohorts(&client, segment).await.iter().map(|cohort| cohort["ds"].as_u64().unwrap()).collect()
+    };
+    for ds in [20210102, 20210103] {
+        import_day(&client, &mut random, ds, &[1]).await;
+        routine(&client).await;
+    }
+    assert_eq!(kept(&followed).await, BTreeSet::from([20210101, 20210103]));
+    assert_eq!(kept(&other).await, BTreeSet::from([20210103]));
+    let put = client.request(Method::DELETE, &tracking).send().await.unwrap();
+    assert_eq!(put.status(), StatusCode::NO_CONTENT);
+    routine(&client).await;
+    assert_eq!(kept(&followed).await, BTreeSet::from([20210103]));
+}
+
 async fn floor_and_faults(client: &Client<'_>, random: &mut StdRng, visitors: &str) {
     let few = create(client, "few", "last", json!({"where": {"not": {"label": 1, "in": [1, 2, 3]}}})).await;
     let nobody = json!({"where": {"all": [{"label": 1, "in": [1]}, {"not": {"label": 1, "in": [1]}}]}});

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::time::Duration;
 
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::Server;
+use crate::support::{self, Server};
 use crate::{
     USERS, create, get, groups, halves, import, metrics, mix, near, order, path, position, start, third,
 };
@@ -191,5 +191,58 @@ async fn a_start_survives_being_killed_and_makes_its_groups_once() {
         let made = get(&client, &format!("/v1/apps/shop/cohorts?segment={id}")).await;
         assert_eq!(made["items"].as_array().unwrap().len(), 2, "{made}");
         assert_eq!(client.post(&path(&experiment, "/stop"), &json!({})).await.0, StatusCode::OK);
+    }
+}
+
+/// What its users come from can't be deleted before it has ended, nor goes by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audience_stays_until_its_experiment_has_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&dir.path().join("data")).await;
+    let client = server.client();
+    import(&client).await;
+    let cohort = client.cohort("shop", &json!({"where": {"label": "third", "in": ["t0"]}})).await;
+    let cohort = cohort["cohort_id"].as_str().unwrap();
+    let (_, told) = client.get(&format!("/v1/apps/shop/cohorts/{cohort}")).await;
+    let segment = told["segment_id"].as_str().unwrap();
+    let (_, list) = client.post("/v1/apps/shop/lists", &json!({"name": "some"})).await;
+    let list = list["id"].as_str().unwrap();
+    let upload = client.request(Method::POST, &format!("/v1/apps/shop/lists/{list}/users?mode=add"));
+    let upload = upload.header("content-type", "text/csv").body("user_id\nu1\nu2\n").send().await.unwrap();
+    assert_eq!(upload.status(), StatusCode::OK);
+    let population = json!({"where": {"any": [{"segment": segment}, {"list": list}, {"cohort": cohort}]}});
+    let body = json!({"name": "all of them", "groups": halves(), "population": population});
+    let experiment = create(&client, &body).await;
+    let delete = async |kind: &str, id: &str| {
+        let answer = client.request(Method::DELETE, &format!("/v1/apps/shop/{kind}s/{id}")).send().await;
+        support::json(answer.unwrap()).await
+    };
+    let all = [("segment", segment), ("list", list), ("cohort", cohort)];
+    let in_use = async || {
+        for (kind, id) in all {
+            let (status, problem) = delete(kind, id).await;
+            assert_eq!(
+                (status, &problem["code"], &problem["experiments"]),
+                (StatusCode::CONFLICT, &json!(format!("{kind}_in_use")), &json!([experiment["id"]])),
+                "{problem}"
+            );
+        }
+    };
+    in_use().await;
+    start(&client, &experiment, 20210108).await;
+    in_use().await;
+    // A group of it is another one's audience.
+    let running = get(&client, &path(&experiment, "")).await;
+    let group = json!({"where": {"cohort": running["members"][0]["cohort_id"]}});
+    let inner = create(&client, &json!({"name": "in it", "groups": halves(), "population": group})).await;
+    assert_eq!(client.post(&path(&experiment, "/stop"), &json!({})).await.0, StatusCode::OK);
+    let (status, problem) = delete("experiment", experiment["id"].as_str().unwrap()).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("cohort_in_use")), "{problem}");
+    // What it was made of is free.
+    for (kind, id) in all {
+        assert_eq!(delete(kind, id).await.0, StatusCode::NO_CONTENT, "{kind}");
+    }
+    for one in [&inner, &experiment] {
+        assert_eq!(delete("experiment", one["id"].as_str().unwrap()).await.0, StatusCode::NO_CONTENT);
     }
 }

@@ -82,6 +82,14 @@ pub struct Exported {
     pub label_days: Vec<String>,
 }
 
+/// What must stay as long as somebody needs it.
+pub enum Claim<'a> {
+    /// Segments, lists and cohorts that a rule names.
+    Rule(&'a str),
+    Cohort(&'a str),
+    Nothing,
+}
+
 /// Of the cohorts of an owner.
 pub enum Forget {
     All,
@@ -135,8 +143,12 @@ pub trait Audiences: Send + Sync {
 
     async fn keep(&self, cohort: ToKeep) -> Result<(), Problem>;
 
-    /// Removes cohorts of an owner, unless a rule names them. Of all nothing goes where a rule names any: that is the
-    /// problem `cohort_in_use`.
+    /// What `owner`, an experiment or what is followed, needs from now on, instead of what it needed before. What an
+    /// experiment needs can't be deleted, and no cohort that is needed goes by itself.
+    async fn claim(&self, app: &str, owner: &str, claim: Claim<'_>) -> Result<(), Problem>;
+
+    /// Removes cohorts of an owner, unless they are needed. Of all nothing goes where a rule or an experiment needs any:
+    /// that is the problem `cohort_in_use`.
     async fn forget(&self, app: &str, owner: &str, which: Forget) -> Result<(), Problem>;
 }
 

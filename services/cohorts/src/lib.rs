@@ -28,7 +28,7 @@ use muster_jobs::{Handler, Jobs};
 use muster_sql::Db;
 
 pub use audiences::{
-    Audience, Audiences, Exported, Forget, InGroup, Newest, Stopped, ToExport, ToKeep, Turn, Users,
+    Audience, Audiences, Claim, Exported, Forget, InGroup, Newest, Stopped, ToExport, ToKeep, Turn, Users,
 };
 pub use deliveries::{DOWNLOAD, Destination, Destinations};
 pub use jobs::CLEAR;
@@ -81,9 +81,14 @@ async fn hourly(cohorts: Cohorts) {
         looks.tick().await;
         operations::clear_all(&cohorts).await;
         let now = Utc::now();
-        for done in [deliveries::take_up(&cohorts, now).await, deliveries::sweep(&cohorts, now).await] {
+        for done in [
+            deliveries::take_up(&cohorts, now).await,
+            deliveries::sweep(&cohorts, now).await,
+            operations::claim_all(&cohorts).await,
+            tracking::claim_all(&cohorts).await,
+        ] {
             if let Err(error) = done {
-                tracing::warn!(%error, "deliveries are looked at again later");
+                tracing::warn!(%error, "what was left undone is looked at again later");
             }
         }
     }

@@ -188,19 +188,33 @@ impl Segments {
         }
     }
 
-    /// Removes what was kept for an owner; nothing of it where a rule names any.
-    pub async fn forget_all(&self, app: &str, owner: &str) -> Result<(), Problem> {
-        let named = store::cohorts_in_rules(&self.db, app).await?;
-        let kept = store::cohorts_up_to(&self.db, app, (owner, u32::MAX >> 1)).await?;
-        let cohorts: Vec<String> = kept.into_iter().filter(|id| named.contains(id)).collect();
-        if !cohorts.is_empty() {
-            let detail = "Segments use cohorts of it in their rules; change or delete these first.";
-            return Err(Problem::new(Kind::Conflict, "cohort_in_use", detail).with("cohorts", cohorts));
-        }
-        self.forget_some(app, owner, |_| true).await
+    /// What `owner`, an experiment or what is followed, needs from now on: everything that the rule names, and the
+    /// cohort. Segments and lists that an experiment needs can't be deleted, and no cohort that is needed goes by itself.
+    pub async fn claim(
+        &self,
+        app: &str,
+        owner: &str,
+        (rule, cohort): (Option<&str>, Option<&str>),
+    ) -> Result<(), Problem> {
+        let named = rule.map(operations::named_in).into_iter().flatten();
+        let targets = named.chain(cohort.map(str::to_owned)).collect();
+        Ok(store::put_claims(&self.db, app, owner, &targets).await?)
     }
 
-    /// Removes of what was kept for an owner what is asked for, unless a rule names it.
+    /// Removes what was kept for an owner; nothing of it where a rule or an experiment needs any.
+    pub async fn forget_all(&self, app: &str, owner: &str) -> Result<(), Problem> {
+        let mut needed = store::cohorts_in_rules(&self.db, app).await?;
+        needed.append(&mut store::claimed_by_experiments(&self.db, app).await?);
+        let kept = store::cohorts_up_to(&self.db, app, (owner, u32::MAX >> 1)).await?;
+        let cohorts: Vec<String> = kept.iter().filter(|id| needed.contains(*id)).cloned().collect();
+        if !cohorts.is_empty() {
+            let detail = "Segments or experiments use cohorts of it; change, stop or delete these first.";
+            return Err(Problem::new(Kind::Conflict, "cohort_in_use", detail).with("cohorts", cohorts));
+        }
+        self.remove(app, kept).await
+    }
+
+    /// Removes of what was kept for an owner what is asked for, unless it is needed.
     pub async fn forget_some(
         &self,
         app: &str,
@@ -212,8 +226,12 @@ impl Segments {
         if old.is_empty() {
             return Ok(());
         }
-        let named = store::cohorts_in_rules(&self.db, app).await?;
-        for cohort in old.into_iter().filter(|id| !named.contains(id)) {
+        let needed = operations::cohorts_needed(self, app).await?;
+        self.remove(app, old.into_iter().filter(|id| !needed.contains(id)).collect()).await
+    }
+
+    async fn remove(&self, app: &str, cohorts: Vec<String>) -> Result<(), Problem> {
+        for cohort in cohorts {
             if store::remove_cohort(&self.db, app, &cohort).await? {
                 operations::remove_file(self, app, cohort).await?;
             }

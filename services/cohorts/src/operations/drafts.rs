@@ -7,7 +7,7 @@ use ulid::Ulid;
 
 use crate::Cohorts;
 use crate::answers::State;
-use crate::audiences::Forget;
+use crate::audiences::{Claim, Forget};
 use crate::definition::{Definition, fault};
 use crate::error::Error;
 use crate::store::{self, ExperimentRow};
@@ -49,6 +49,7 @@ pub async fn create(
         id,
     };
     store::create(&cohorts.db, &row).await?;
+    claim(cohorts, &row).await?;
     Ok(row)
 }
 
@@ -70,7 +71,25 @@ pub async fn change(
     if !store::change(&cohorts.db, &row, now).await? {
         return Err(Error::Moved);
     }
+    claim(cohorts, &row).await?;
     find(cohorts, app, id).await
+}
+
+/// What its audience is made of must stay until the experiment has ended.
+async fn claim(cohorts: &Cohorts, row: &ExperimentRow) -> Result<(), Error> {
+    let needed = match &*row.state {
+        "stopped" | "deleted" => Claim::Nothing,
+        _ => Claim::Rule(&row.rule),
+    };
+    Ok(cohorts.audiences.claim(&row.app_id, &row.id, needed).await?)
+}
+
+/// Now and then, for whoever died between an experiment and its claim.
+pub async fn claim_all(cohorts: &Cohorts) -> Result<(), Error> {
+    for row in store::all(&cohorts.db).await? {
+        claim(cohorts, &row).await?;
+    }
+    Ok(())
 }
 
 /// Experiments with one salt, or with that of a layer or holdout, would know of each other.
@@ -133,7 +152,9 @@ pub async fn stop(
     if !store::stop(&cohorts.db, (app, id), last, now).await? {
         return Err(Error::Moved);
     }
-    find(cohorts, app, id).await
+    let row = find(cohorts, app, id).await?;
+    claim(cohorts, &row).await?;
+    Ok(row)
 }
 
 /// With its groups' cohorts; not when a rule names any of them.
@@ -155,6 +176,7 @@ pub async fn finish_delete(cohorts: &Cohorts, app: &str, id: &str) -> Result<(),
         }
         forgotten => forgotten?,
     }
+    cohorts.audiences.claim(app, id, Claim::Nothing).await?;
     store::delete(&cohorts.db, app, id).await
 }
 

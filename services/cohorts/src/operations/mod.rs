@@ -17,7 +17,7 @@ mod start;
 
 pub use check::{SALTS, Search, check};
 pub use clear::{clear, clear_all};
-pub use drafts::{change, create, day, delete, find, require, stop};
+pub use drafts::{change, claim_all, create, day, delete, find, require, stop};
 pub use follow::{follow, refresh};
 pub use holdout::{holdout, put_holdout};
 pub use place::place;

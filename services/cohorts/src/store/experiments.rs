@@ -105,6 +105,11 @@ pub async fn unsettled(db: &Db) -> Result<Vec<ExperimentRow>, Error> {
     Ok(on!(db, pool => sqlx::query_as(sqlx::AssertSqlSafe(query)).fetch_all(pool).await?))
 }
 
+/// Those of all apps.
+pub async fn all(db: &Db) -> Result<Vec<ExperimentRow>, Error> {
+    Ok(on!(db, pool => sqlx::query_as(sqlx::AssertSqlSafe(SELECT)).fetch_all(pool).await?))
+}
+
 /// The apps that have experiments with groups.
 pub async fn apps_with_groups(db: &Db) -> Result<Vec<String>, Error> {
     let query = "SELECT DISTINCT app_id FROM experiment WHERE state IN ('running', 'stopped') AND members IS NOT NULL";

@@ -5,8 +5,8 @@ mod holdout;
 mod starts;
 
 pub use experiments::{
-    ExperimentRow, NewVersion, apps_with_groups, bring_back, change, create, delete, experiment, experiments,
-    finish_start, give_up, hide, put_checked, put_users, put_version, salted, stop, unsettled,
+    ExperimentRow, NewVersion, all, apps_with_groups, bring_back, change, create, delete, experiment,
+    experiments, finish_start, give_up, hide, put_checked, put_users, put_version, salted, stop, unsettled,
     users_by_version, with_groups,
 };
 pub use holdout::{holdout, put_holdout};

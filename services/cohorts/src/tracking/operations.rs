@@ -12,6 +12,7 @@ use super::compute::{DAYS, TRACKING, cohort_on, newest};
 use super::shown;
 use super::store::{self, TrackedRow};
 use crate::Cohorts;
+use crate::audiences::Claim;
 use crate::definition::fault;
 use crate::error::Error;
 use crate::operations::day;
@@ -50,9 +51,25 @@ pub async fn track(
         created_at: now.timestamp_millis(),
     };
     let new = store::create(&cohorts.db, &row).await?;
-    ask(cohorts, app, by, Priority::Interactive).await?;
     let row = store::tracked(&cohorts.db, app, id).await?.unwrap_or(row);
+    claim(cohorts, &row).await?;
+    ask(cohorts, app, by, Priority::Interactive).await?;
     Ok((new, tracked(row)?))
+}
+
+/// Retention is taken of the first cohort, however long ago it was.
+async fn claim(cohorts: &Cohorts, row: &TrackedRow) -> Result<(), Error> {
+    Ok(cohorts.audiences.claim(&row.app_id, &row.subject, Claim::Cohort(&row.first_cohort)).await?)
+}
+
+/// Now and then, for whoever died between the row and its claim.
+pub async fn claim_all(cohorts: &Cohorts) -> Result<(), Error> {
+    for app in store::apps(&cohorts.db).await? {
+        for row in store::all_of(&cohorts.db, &app).await? {
+            claim(cohorts, &row).await?;
+        }
+    }
+    Ok(())
 }
 
 /// A job that works out what is new, or the one that waits.
@@ -61,7 +78,9 @@ pub async fn ask(cohorts: &Cohorts, app: &str, owner: &str, priority: Priority) 
 }
 
 pub async fn untrack(cohorts: &Cohorts, app: &str, id: &str) -> Result<(), Error> {
-    match store::delete(&cohorts.db, app, id).await? {
+    let row = find(cohorts, app, id).await?;
+    cohorts.audiences.claim(app, &row.subject, Claim::Nothing).await?;
+    match store::delete(&cohorts.db, app, &row.subject).await? {
         true => Ok(()),
         false => Err(unfollowed()),
     }

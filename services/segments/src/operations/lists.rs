@@ -106,7 +106,7 @@ pub async fn list(segments: &Segments, app: &str, id: &str) -> Result<ListRow, E
     store::list(&segments.db, app, id).await?.ok_or(Error::NotFound("such list"))
 }
 
-/// Deletes the list, and its cohorts unless a rule names them. False when there is no such list any more.
+/// Deletes the list, and its cohorts unless they are needed. False when there is no such list any more.
 pub async fn delete_list(
     segments: &Segments,
     app: &str,
@@ -123,25 +123,25 @@ pub async fn delete_list(
     Ok(true)
 }
 
-/// Removes the cohorts of lists that are deleted, unless a rule names them.
+/// Removes the cohorts of lists that are deleted, unless they are needed.
 pub async fn forget_deleted(segments: &Segments, app: &str) -> Result<(), Error> {
     let cohorts = store::cohorts_of_deleted_lists(&segments.db, app).await?;
-    remove_unnamed(segments, app, cohorts).await
+    remove_unneeded(segments, app, cohorts).await
 }
 
-/// Removes the cohorts of a list that are too old to be kept now that `version` is there, unless a rule names them.
+/// Removes the cohorts of a list that are too old to be kept now that `version` is there, unless they are needed.
 async fn forget(segments: &Segments, filling: &Filling, version: u32) -> Result<(), Error> {
     let Some(newest) = version.checked_sub(KEPT) else { return Ok(()) };
     let old = store::cohorts_up_to(&segments.db, &filling.app, (&filling.list, newest)).await?;
-    remove_unnamed(segments, &filling.app, old).await
+    remove_unneeded(segments, &filling.app, old).await
 }
 
-async fn remove_unnamed(segments: &Segments, app: &str, cohorts: Vec<String>) -> Result<(), Error> {
+async fn remove_unneeded(segments: &Segments, app: &str, cohorts: Vec<String>) -> Result<(), Error> {
     if cohorts.is_empty() {
         return Ok(());
     }
-    let named = store::cohorts_in_rules(&segments.db, app).await?;
-    for cohort in cohorts.into_iter().filter(|cohort| !named.contains(cohort)) {
+    let needed = super::cohorts_needed(segments, app).await?;
+    for cohort in cohorts.into_iter().filter(|cohort| !needed.contains(cohort)) {
         if store::remove_cohort(&segments.db, app, &cohort).await? {
             super::remove_file(segments, app, cohort).await?;
         }

@@ -1,6 +1,7 @@
 //! What the service decides, apart from HTTP. One file per operation.
 
 mod behaviour;
+mod claims;
 mod clear;
 mod difference;
 mod estimate;
@@ -24,6 +25,7 @@ mod upload;
 mod verify;
 
 pub use behaviour::{OverDays, behaviour, behaviour_by_value};
+pub use claims::{cohorts_needed, named_in, require_unused};
 pub use clear::{clear, refreshed};
 pub use difference::difference;
 pub use estimate::{Contract, estimate};

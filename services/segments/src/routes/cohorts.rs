@@ -88,7 +88,7 @@ pub(super) async fn find(segments: &Segments, app: &str, id: &str) -> Result<Coh
     params(("app" = String, Path), ("id" = String, Path)),
     responses(
         (status = 204, description = "It is deleted"),
-        (status = 409, description = "`cohort_in_use`: a segment uses it, or it is what is on a list, or a group of an experiment", body = muster_http::ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "`cohort_in_use`: a segment or an experiment uses it, or it is what is on a list, or a group of an experiment", body = muster_http::ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such cohort", body = muster_http::ProblemBody, content_type = "application/problem+json"),
     ),
 )]
@@ -111,11 +111,7 @@ pub async fn delete(
         let detail = "The cohort is a group of an experiment; delete the experiment instead.";
         return Err(Problem::new(Kind::Conflict, "cohort_in_use", detail).with("experiment", segment_id));
     }
-    let users = store::segments_naming(&segments.db, &app, ("cohort", &id)).await?;
-    if !users.is_empty() {
-        let detail = "Segments use this cohort in their rules; change or delete these first.";
-        return Err(Problem::new(Kind::Conflict, "cohort_in_use", detail).with("segments", users));
-    }
+    operations::require_unused(&segments, &app, ("cohort", &id)).await?;
     if !store::remove_cohort(&segments.db, &app, &id).await? {
         return Err(Error::NotFound("such cohort").into());
     }

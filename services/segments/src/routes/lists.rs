@@ -153,11 +153,7 @@ pub async fn delete(
     caller.require(&app, Role::Segment)?;
     // Its own id: a database may take one that only resembles it.
     let id = operations::list(&segments, &app, &id).await?.id;
-    let users = store::segments_naming(&segments.db, &app, ("list", &id)).await?;
-    if !users.is_empty() {
-        let detail = "Segments use this list in their rules; change or delete these first.";
-        return Err(Problem::new(Kind::Conflict, "list_in_use", detail).with("segments", users));
-    }
+    operations::require_unused(&segments, &app, ("list", &id)).await?;
     if !operations::delete_list(&segments, &app, &id, Utc::now()).await? {
         return Err(Error::NotFound("such list").into());
     }

@@ -155,7 +155,7 @@ pub async fn replace(
     params(("app" = String, Path), ("id" = String, Path)),
     responses(
         (status = 204, description = "It is deleted"),
-        (status = 409, description = "`segment_in_use`: other segments name it", body = muster_http::ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "`segment_in_use`: other segments, or experiments that have not ended, name it", body = muster_http::ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such segment", body = muster_http::ProblemBody, content_type = "application/problem+json"),
     ),
 )]
@@ -168,11 +168,7 @@ pub async fn delete(
     caller.require(&app, Role::Segment)?;
     // Its own id: a database may take one that only resembles it.
     let id = operations::get(&segments, &app, &id).await?.id;
-    let users = store::segments_naming(&segments.db, &app, ("segment", &id)).await?;
-    if !users.is_empty() {
-        let detail = "Segments use this one in their rules; change or delete these first.";
-        return Err(Problem::new(Kind::Conflict, "segment_in_use", detail).with("segments", users));
-    }
+    operations::require_unused(&segments, &app, ("segment", &id)).await?;
     if !store::delete(&segments.db, &app, &id, Utc::now()).await? {
         return Err(Error::NotFound("such segment").into());
     }

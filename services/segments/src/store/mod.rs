@@ -1,5 +1,6 @@
 //! The tables of this service. One function per query, the app first in each, the time an argument.
 
+mod claims;
 mod cohorts;
 mod days;
 mod erasures;
@@ -7,6 +8,7 @@ mod lists;
 mod made;
 mod segments;
 
+pub use claims::{claimed, claimed_by_experiments, experiments_on, put_claims};
 pub use cohorts::{
     Brief, NewCohort, briefs, cohort, cohort_of_job, cohorts, insert_cohort, last_cohort, remove_cohort,
     shown_of,

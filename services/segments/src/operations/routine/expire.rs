@@ -6,7 +6,7 @@ use crate::Segments;
 use crate::error::Error;
 use crate::store;
 
-/// Removes daily cohorts of days that lie `kept_days` before the newest one, unless a rule names them; their
+/// Removes daily cohorts of days that lie `kept_days` before the newest one, unless they are needed; their
 /// days stay, with what they came to. Answers how many.
 pub async fn expire(segments: &Segments, app: &str, newest: Option<Ds>) -> Result<usize, Error> {
     let (kept, Some(newest)) = (segments.routine.kept_days, newest) else { return Ok(0) };
@@ -17,10 +17,10 @@ pub async fn expire(segments: &Segments, app: &str, newest: Option<Ds>) -> Resul
     if old.is_empty() {
         return Ok(0);
     }
-    let named = store::cohorts_in_rules(&segments.db, app).await?;
+    let needed = crate::operations::cohorts_needed(segments, app).await?;
     let mut dropped = 0;
     for id in old {
-        if named.contains(&id) {
+        if needed.contains(&id) {
             continue;
         }
         if store::remove_cohort(&segments.db, app, &id).await? {
