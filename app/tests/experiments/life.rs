@@ -194,6 +194,74 @@ async fn a_start_survives_being_killed_and_makes_its_groups_once() {
     }
 }
 
+/// Each day's groups are made once, whoever dies, and nothing else is left of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn following_survives_being_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let mut server = Server::start(&data).await;
+    import(&server.client()).await;
+    let population = json!({"where": {"label": "third", "in": ["t0"]}});
+    let body = json!({
+        "name": "follows", "membership": "following", "groups": halves(), "population": population,
+    });
+    let experiment = create(&server.client(), &body).await;
+    let first = start(&server.client(), &experiment, 20210108).await;
+    let mut ever = groups(&server.client(), &first, "ever_cohort_id").await;
+    let salt = first["salt"].as_str().unwrap();
+    // On the last day nobody dies.
+    for (day, wait) in [Some(0), Some(40), Some(120), Some(300), None].into_iter().enumerate() {
+        let ds = 20210112 + day as u32;
+        let mut rows = "ds,app_id,label_id,label_name,user_id,tag_id,tag_name\n".to_owned();
+        let now = |user: usize| third(user + mix(user, day + 200) % 2);
+        for user in 0..USERS {
+            writeln!(rows, "{ds},shop,1,third,u{user},{},t{}", now(user), now(user)).unwrap();
+        }
+        assert_eq!(server.client().import_csv("kind=labels", &rows).await["state"], "done");
+        // It looks at once when it starts.
+        for wait in wait.into_iter().chain(wait) {
+            server.kill();
+            server = Server::start(&data).await;
+            tokio::time::sleep(Duration::from_millis(wait)).await;
+        }
+        let client = server.client();
+        let mut running = Value::Null;
+        for _ in 0..600 {
+            running = get(&client, &path(&experiment, "")).await;
+            if running["population_ds"] == ds {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(
+            (&running["population_ds"], &running["version"]),
+            (&json!(ds), &json!(day + 2)),
+            "{running}"
+        );
+        let there = groups(&client, &running, "cohort_id").await;
+        for (group, (there, ever)) in there.iter().zip(&mut ever).enumerate() {
+            let in_group = |user: &usize| usize::from(position(salt, *user) >= 500_000) == group;
+            let expected = (0..USERS).filter(|user| now(*user) == 0).filter(in_group).collect();
+            assert_eq!(*there, expected);
+            ever.extend(expected);
+        }
+        assert_eq!(groups(&client, &running, "ever_cohort_id").await, ever);
+    }
+    // Those of the newest two versions; what is older, and what who died has left, goes a moment after a version is there.
+    let client = server.client();
+    let mut kept = Vec::new();
+    for _ in 0..100 {
+        let id = experiment["id"].as_str().unwrap();
+        let made = get(&client, &format!("/v1/apps/shop/cohorts?segment={id}")).await;
+        kept = made["items"].as_array().unwrap().iter().map(|cohort| cohort["version"].clone()).collect();
+        if kept.len() == 8 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{kept:?}");
+}
+
 /// What its users come from can't be deleted before it has ended, nor goes by itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_audience_stays_until_its_experiment_has_ended() {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use muster_sql::Db;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -50,6 +51,24 @@ impl Run {
     pub(crate) fn new(db: Db, settings: Settings, name: String, job: Job) -> Run {
         let claim = Claim { db, settings, name, progress: AtomicU64::new(0), stop: CancellationToken::new() };
         Run { job, claim: Arc::new(claim) }
+    }
+
+    /// The app that the job is about.
+    ///
+    /// # Errors
+    /// `bad_payload` where it names none.
+    pub fn app(&self) -> Result<&str, Failure> {
+        let app = self.job.app_id.as_deref();
+        app.ok_or_else(|| Failure::new("bad_payload", "the job names no app"))
+    }
+
+    /// What the job was asked for with.
+    ///
+    /// # Errors
+    /// `bad_payload` where it is something else.
+    pub fn payload<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        let read = serde_json::from_value(self.job.payload.clone());
+        read.map_err(|error| Failure::new("bad_payload", format!("the job can't be read: {error}")))
     }
 
     /// Says how far the job is, from 0 to 1. Cheap: the row learns it with the next sign of life.

@@ -40,10 +40,8 @@ impl Handler for DeliveryHandler {
     }
 
     async fn run(&self, run: &Run) -> Result<Value, Failure> {
-        let Payload { delivery_id } = serde_json::from_value(run.job.payload.clone())
-            .map_err(|error| Failure::new("bad_payload", format!("the job can't be read: {error}")))?;
-        let app = run.job.app_id.as_deref();
-        let app = app.ok_or_else(|| Failure::new("bad_payload", "the job names no app"))?;
+        let Payload { delivery_id } = run.payload()?;
+        let app = run.app()?;
         let manifest = deliver(&self.cohorts, app, &delivery_id, run).await?;
         serde_json::to_value(manifest).map_err(Failure::internal)
     }

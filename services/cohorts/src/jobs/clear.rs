@@ -25,8 +25,7 @@ impl Handler for ClearHandler {
     }
 
     async fn run(&self, run: &Run) -> Result<Value, Failure> {
-        let app = run.job.app_id.as_deref();
-        let app = app.ok_or_else(|| Failure::new("bad_payload", "the job names no app"))?;
+        let app = run.app()?;
         let cleared = clear(&self.cohorts, app).await?;
         serde_json::to_value(cleared).map_err(Failure::internal)
     }

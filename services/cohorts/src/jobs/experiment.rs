@@ -41,10 +41,8 @@ impl Handler for ExperimentHandler {
     }
 
     async fn run(&self, run: &Run) -> Result<Value, Failure> {
-        let Payload { experiment_id: id, step } = serde_json::from_value(run.job.payload.clone())
-            .map_err(|error| Failure::new("bad_payload", format!("the job can't be read: {error}")))?;
-        let app = run.job.app_id.as_deref();
-        let app = app.ok_or_else(|| Failure::new("bad_payload", "the job names no app"))?;
+        let Payload { experiment_id: id, step } = run.payload()?;
+        let app = run.app()?;
         match step {
             Step::Start => operations::start(&self.cohorts, app, &id, run, Utc::now()).await,
             Step::Follow => operations::refresh(&self.cohorts, app, &id, run, Utc::now()).await,

@@ -44,8 +44,7 @@ impl Handler for TrackingHandler {
     }
 
     async fn run(&self, run: &Run) -> Result<Value, Failure> {
-        let app = run.job.app_id.as_deref();
-        let app = app.ok_or_else(|| Failure::new("bad_payload", "the job names no app"))?;
+        let app = run.app()?;
         let days = compute(&self.cohorts, app, run).await?;
         Ok(json!({ "days": days }))
     }

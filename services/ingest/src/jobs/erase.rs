@@ -48,10 +48,8 @@ impl Handler for EraseHandler {
 
     /// Killed anywhere and done again it erases who is left; the ids stay until everything is done.
     async fn run(&self, run: &Run) -> Result<Value, Failure> {
-        let ErasePayload { erasure_id: id } = serde_json::from_value(run.job.payload.clone())
-            .map_err(|error| Failure::new("bad_payload", format!("the job can't be read: {error}")))?;
-        let app = run.job.app_id.clone();
-        let app = app.ok_or_else(|| Failure::new("bad_payload", "the job names no app"))?;
+        let ErasePayload { erasure_id: id } = run.payload()?;
+        let app = run.app()?.to_owned();
         if let Some(ids) = store::ids(&self.db, &app, &id).await.map_err(Failure::internal)? {
             let ids: Vec<String> = serde_json::from_str(&ids).map_err(Failure::internal)?;
             self.imports_before(run).await?;

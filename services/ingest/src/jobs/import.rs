@@ -63,8 +63,7 @@ impl Handler for ImportHandler {
     }
 
     async fn run(&self, run: &Run) -> Result<Value, Failure> {
-        let payload: ImportPayload = serde_json::from_value(run.job.payload.clone())
-            .map_err(|error| Failure::new("bad_payload", format!("the job can't be read: {error}")))?;
+        let payload: ImportPayload = run.payload()?;
         let import = Import {
             store: self.store.clone(),
             jobs: self.jobs.clone(),

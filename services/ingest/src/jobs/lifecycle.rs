@@ -33,8 +33,7 @@ impl Handler for LifecycleHandler {
     }
 
     async fn run(&self, run: &Run) -> Result<Value, Failure> {
-        let app = run.job.app_id.clone();
-        let app = app.ok_or_else(|| Failure::new("bad_payload", "the job names no app"))?;
+        let app = run.app()?.to_owned();
         let now = Utc::now();
         let (store, name, watched) = (self.store.clone(), app.clone(), run.clone());
         let (settings, runtime) = (self.settings.clone(), tokio::runtime::Handle::current());

@@ -37,8 +37,7 @@ impl Handler for TakeInHandler {
     }
 
     async fn run(&self, run: &Run) -> Result<Value, Failure> {
-        let app = run.job.app_id.clone();
-        let app = app.ok_or_else(|| Failure::new("bad_payload", "the job names no app"))?;
+        let app = run.app()?.to_owned();
         let folder = ImportFolder::of(&self.settings.folder, &run.job.id)
             .ok_or_else(|| Failure::new("bad_payload", "the job's id names no folder"))?;
         let work = TakeIn {

@@ -25,8 +25,7 @@ impl Handler for MetricsHandler {
     }
 
     async fn run(&self, run: &Run) -> Result<Value, Failure> {
-        let app = run.job.app_id.clone();
-        let app = app.ok_or_else(|| Failure::new("bad_payload", "the job names no app"))?;
+        let app = run.app()?.to_owned();
         let done = precompute(&self.metrics, &app, run).await;
         // Whoever sees that the job is done sees what it did.
         self.metrics.answers.written(&app);

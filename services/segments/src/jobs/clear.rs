@@ -25,8 +25,7 @@ impl Handler for ClearHandler {
     }
 
     async fn run(&self, run: &Run) -> Result<Value, Failure> {
-        let app = run.job.app_id.clone();
-        let app = app.ok_or_else(|| Failure::new("bad_payload", "the job names no app"))?;
+        let app = run.app()?.to_owned();
         let cleared = clear(&self.segments, &app, || run.stopped()).await?;
         serde_json::to_value(cleared).map_err(Failure::internal)
     }

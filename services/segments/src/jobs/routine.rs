@@ -26,8 +26,7 @@ impl Handler for RoutineHandler {
     }
 
     async fn run(&self, run: &Run) -> Result<Value, Failure> {
-        let app = run.job.app_id.clone();
-        let app = app.ok_or_else(|| Failure::new("bad_payload", "the job names no app"))?;
+        let app = run.app()?.to_owned();
         let done = routine::run(&self.segments, &app, run, Utc::now()).await?;
         serde_json::to_value(done).map_err(Failure::internal)
     }

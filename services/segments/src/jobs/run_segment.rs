@@ -45,10 +45,8 @@ impl Handler for RunHandler {
     }
 
     async fn run(&self, run: &Run) -> Result<Value, Failure> {
-        let payload: RunPayload = serde_json::from_value(run.job.payload.clone())
-            .map_err(|error| Failure::new("bad_payload", format!("the job can't be read: {error}")))?;
-        let app = run.job.app_id.clone();
-        let app = app.ok_or_else(|| Failure::new("bad_payload", "the job names no app"))?;
+        let payload: RunPayload = run.payload()?;
+        let app = run.app()?.to_owned();
         // An attempt that died after its cohort was made: the job is done.
         if let Some(made) = store::cohort_of_job(&self.segments.db, &app, &run.job.id).await? {
             return Ok(result(&made));
