@@ -88,6 +88,10 @@ impl Audiences for OfSegments {
         self.0.claim(app, owner, needed).await
     }
 
+    async fn claimants(&self) -> Result<Vec<(String, String)>, Problem> {
+        self.0.claimants().await
+    }
+
     async fn forget(&self, app: &str, owner: &str, which: Forget) -> Result<(), Problem> {
         match which {
             Forget::All => self.0.forget_all(app, owner).await,

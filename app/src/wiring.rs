@@ -88,7 +88,9 @@ impl Parts {
             jobs: jobs.clone(),
             audiences: Arc::new(OfSegments(segments.clone())),
             destinations: Arc::new(config.destinations()?),
-            kept: TimeDelta::days(config.deliveries.kept_days.into()),
+            kept: Some(config.deliveries.kept_days)
+                .filter(|days| *days > 0)
+                .map(|days| TimeDelta::days(days.into())),
             zone: ingest.zone,
             zones: ingest.zones.clone(),
         };

@@ -64,13 +64,6 @@ async fn downloads(server: &Server, cohort: &Value) {
     assert_eq!(client.text(&file).await.lines().count(), USERS / 3);
     let (_, job) = client.post("/v1/apps/a/erasures", &json!({"users": ["user-0"]})).await;
     assert_eq!(client.wait(job["job_id"].as_str().unwrap()).await["state"], "done");
-    let mut seen = client.get(&file).await;
-    for _ in 0..100 {
-        if seen.0 == StatusCode::NOT_FOUND {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        seen = client.get(&file).await;
-    }
+    let seen = client.get(&file).await;
     assert_eq!((seen.0, &seen.1["code"]), (StatusCode::NOT_FOUND, &json!("download_removed")), "{seen:?}");
 }

@@ -16,7 +16,8 @@ CREATE TABLE IF NOT EXISTS delivery (
     created_by  VARCHAR(128) NOT NULL,     -- id of a key, or local
     created_at  BIGINT       NOT NULL,
     finished_at BIGINT,
-    erasure     BIGINT,                    -- of the app's data that it was delivered from
+    erasure     BIGINT,                    -- of a download: the last erasure that it knows of
+    attempt     VARCHAR(64),               -- of a download: the folder of its files, once it is done
     removed_at  BIGINT,                    -- when the files of a download went
     INDEX delivery_by_app (app_id, id),
     INDEX delivery_by_subject (app_id, subject, destination, finished_at)

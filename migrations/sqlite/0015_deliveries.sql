@@ -16,7 +16,8 @@ CREATE TABLE delivery (
     created_by  TEXT    NOT NULL,          -- id of a key, or local
     created_at  INTEGER NOT NULL,
     finished_at INTEGER,
-    erasure     INTEGER,                   -- of the app's data that it was delivered from
+    erasure     INTEGER,                   -- of a download: the last erasure that it knows of
+    attempt     TEXT,                      -- of a download: the folder of its files, once it is done
     removed_at  INTEGER                    -- when the files of a download went
 ) WITHOUT ROWID;
 

@@ -69,6 +69,14 @@ impl fmt::Display for Refusal {
                 write!(f, "\n    did you mean `{nearest}`?")?;
             }
         }
+        // Who is in the way, for instance: `segments`, `experiments`.
+        for (name, value) in self.body.as_object().into_iter().flatten() {
+            let ids: Option<Vec<&str>> =
+                value.as_array().and_then(|all| all.iter().map(Value::as_str).collect());
+            if let Some(ids) = ids.filter(|ids| !ids.is_empty()) {
+                write!(f, "\n  {name}: {}", ids.join(", "))?;
+            }
+        }
         if let Some(wait) = self.retry_after {
             write!(f, "\n  try again in {} s", wait.as_secs())?;
         }
@@ -127,6 +135,13 @@ mod tests {
             Some(3),
             "Too many.\n  try again in 3 s\n  status 429, code quota_spent, request own",
         );
+    }
+
+    #[test]
+    fn who_is_in_the_way_is_named() {
+        let sent = r#"{"code": "segment_in_use", "detail": "In use.", "experiments": ["exp_1", "exp_2"]}"#;
+        let shown = "In use.\n  experiments: exp_1, exp_2\n  status 409, code segment_in_use, request 01J";
+        check(409, sent, None, shown);
     }
 
     #[test]

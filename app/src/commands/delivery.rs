@@ -120,6 +120,17 @@ async fn send(client: &Client, action: &Action, quiet: bool) -> Result<Value, Fa
     let Action::Send { app, of, to, output, changes, since, format, labels } = action else {
         return Ok(Value::Null);
     };
+    if let Some(output) = output {
+        if to != "download" {
+            return Err(Failure::usage(
+                "only a download can be fetched: leave out --to or --output".to_owned(),
+            ));
+        }
+        if *changes && !output.is_dir() {
+            let output = output.display();
+            return Err(Failure::usage(format!("changes are several files, and {output} is no folder")));
+        }
+    }
     let labels: Vec<&str> = labels.iter().flat_map(|labels| labels.split(',')).map(str::trim).collect();
     let mode = if *changes { "changes" } else { "full" };
     let body = json!({
@@ -127,10 +138,9 @@ async fn send(client: &Client, action: &Action, quiet: bool) -> Result<Value, Fa
     });
     let (header, key) = idempotency();
     let request = client.request(Method::POST, &["apps", app, "deliveries"])?.header(header, key);
-    let answer = client.send(request.json(&body)).await?;
-    let delivery = answer.headers().get("muster-delivery").and_then(|id| id.to_str().ok());
-    let delivery = delivery.unwrap_or_default().to_owned();
-    let job = Job { raw: job_in(answer.json().await.map_err(|err| client.broken(err))?) };
+    let answer = client.json(request.json(&body)).await?;
+    let delivery = text(&answer, "delivery_id");
+    let job = Job { raw: job_in(answer) };
     let done = follow::to_success(client, job.id(), quiet).await?.raw;
     if let (Some(output), Some(told)) = (output, done.get("result")) {
         fetch(client, (app, &delivery), told, output, quiet).await?;

@@ -147,6 +147,9 @@ pub trait Audiences: Send + Sync {
     /// experiment needs can't be deleted, and no cohort that is needed goes by itself.
     async fn claim(&self, app: &str, owner: &str, claim: Claim<'_>) -> Result<(), Problem>;
 
+    /// App and owner of everything that is claimed.
+    async fn claimants(&self) -> Result<Vec<(String, String)>, Problem>;
+
     /// Removes cohorts of an owner, unless they are needed. Of all nothing goes where a rule or an experiment needs any:
     /// that is the problem `cohort_in_use`.
     async fn forget(&self, app: &str, owner: &str, which: Forget) -> Result<(), Problem>;

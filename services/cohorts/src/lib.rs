@@ -42,8 +42,8 @@ pub struct Cohorts {
     pub audiences: Arc<dyn Audiences>,
     /// Where cohorts may be delivered to; `download` is among them.
     pub destinations: Arc<Destinations>,
-    /// How long downloads are kept.
-    pub kept: TimeDelta,
+    /// How long downloads are kept; None: until users are erased.
+    pub kept: Option<TimeDelta>,
     /// Of apps whose catalogue and configuration do not say.
     pub zone: Tz,
     pub zones: BTreeMap<String, Tz>,
@@ -85,7 +85,6 @@ async fn hourly(cohorts: Cohorts) {
             deliveries::take_up(&cohorts, now).await,
             deliveries::sweep(&cohorts, now).await,
             operations::claim_all(&cohorts).await,
-            tracking::claim_all(&cohorts).await,
         ] {
             if let Err(error) = done {
                 tracing::warn!(%error, "what was left undone is looked at again later");

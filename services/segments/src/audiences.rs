@@ -155,7 +155,8 @@ impl Segments {
         Ok(vec![(cohort.ds, cohort.id)])
     }
 
-    /// Users' ids, one set after the other, each with its group if it has one; and what they carry of the labels on the day. `format` is `ndjson`, `csv` or `parquet`.
+    /// Users' ids, one set after the other, each with its group if it has one; and what they carry of the labels on
+    /// the day. `format` is `ndjson`, `csv` or `parquet`.
     pub async fn export_users(
         &self,
         app: &str,
@@ -199,6 +200,11 @@ impl Segments {
         let named = rule.map(operations::named_in).into_iter().flatten();
         let targets = named.chain(cohort.map(str::to_owned)).collect();
         Ok(store::put_claims(&self.db, app, owner, &targets).await?)
+    }
+
+    /// App and owner of everything that is claimed.
+    pub async fn claimants(&self) -> Result<Vec<(String, String)>, Problem> {
+        Ok(store::claimants(&self.db).await?)
     }
 
     /// Removes what was kept for an owner; nothing of it where a rule or an experiment needs any.

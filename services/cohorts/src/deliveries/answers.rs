@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use muster_days::Ds;
+use muster_jobs::Job;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -63,6 +64,14 @@ pub struct Delivery {
     pub finished_at: Option<DateTime<Utc>>,
     /// When its files went, of a download.
     pub removed_at: Option<DateTime<Utc>>,
+}
+
+/// The job that delivers.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Accepted {
+    #[serde(flatten)]
+    pub job: Job,
+    pub delivery_id: String,
 }
 
 /// What was delivered. It is delivered with the files, too, after them.

@@ -139,12 +139,8 @@ pub fn find<'d>(all: &'d Destinations, app: &str, name: &str) -> Result<&'d Dest
     let found = all.get(name).filter(|destination| destination.is_for(app));
     found.ok_or_else(|| {
         let names: Vec<&String> = of_app(all, app).map(|(name, _)| name).collect();
-        let known = match names.is_empty() {
-            true => "None is configured: see `deliveries.destinations`.".to_owned(),
-            false => format!("There are {names:?}."),
-        };
-        let problem =
-            Problem::new(Kind::Invalid, "invalid_body", format!("There is no destination `{name}`. {known}"));
+        let detail = format!("There is no destination `{name}`. There are {names:?}.");
+        let problem = Problem::new(Kind::Invalid, "invalid_body", detail);
         problem.with_fault("/destination", "unknown_destination", None).into()
     })
 }

@@ -19,22 +19,22 @@ use crate::error::Error;
 
 pub struct Files {
     store: Arc<dyn ObjectStore>,
-    /// Of these users; of a download, of this delivery.
+    /// Of these users; of a download, of this attempt.
     folder: Key,
     is_download: bool,
 }
 
-/// Where a download's files lie.
+/// Beneath which each attempt at a download has a folder.
 pub fn of_download(at: &At, row: &DeliveryRow) -> Result<(Arc<dyn ObjectStore>, Key), Error> {
     let (store, prefix) = open_files(at)?;
     Ok((store, prefix.join(&*row.app_id).join(&*row.id)))
 }
 
 impl Files {
-    pub fn open(at: &At, row: &DeliveryRow, who: &Who) -> Result<Files, Error> {
+    pub fn open(at: &At, row: &DeliveryRow, who: &Who, attempt: &str) -> Result<Files, Error> {
         if row.is_download() {
             let (store, folder) = of_download(at, row)?;
-            return Ok(Files { store, folder, is_download: true });
+            return Ok(Files { store, folder: folder.join(attempt), is_download: true });
         }
         let (store, prefix) = open_files(at)?;
         let folder = prefix.join(&*row.app_id).join(&*row.subject).join(format!("{}-{}", who.ds, who.name));
@@ -62,7 +62,11 @@ impl Files {
         Ok(Part { what, users, file, bytes, sha256: Some(sha256), batches: None })
     }
 
+    /// Of a download it is in the row.
     pub async fn write_manifest(&self, manifest: &Manifest) -> Result<(), Failure> {
+        if self.is_download {
+            return Ok(());
+        }
         let name = match &manifest.since {
             Some(since) => format!("manifest-since-{since}.json"),
             None => "manifest.json".to_owned(),

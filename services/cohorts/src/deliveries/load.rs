@@ -98,12 +98,14 @@ pub async fn load(cohorts: &Cohorts, app: &str, row: &DeliveryRow) -> Result<Loa
         let mut users = Vec::new();
         for group in &who.groups {
             let members = cohorts.audiences.members(app, &group.cohort_id).await?;
+            agree(&members, group.users)?;
             users.push((Some(group.name.clone()), members));
         }
         return Ok(Load { asked, who, since, parts: vec![(What::Full, users)], erasure });
     }
     let who = cohort(cohorts, app, &name).await?;
     let users = cohorts.audiences.members(app, &name).await?;
+    agree(&users, who.users)?;
     let parts = match &since {
         None => vec![(What::Full, vec![(None, users)])],
         Some(since) => {
@@ -112,6 +114,17 @@ pub async fn load(cohorts: &Cohorts, app: &str, row: &DeliveryRow) -> Result<Loa
         }
     };
     Ok(Load { asked, who, since, parts, erasure })
+}
+
+/// Until its numbers are corrected after an erasure, a cohort has fewer members than they and its hash say.
+fn agree(members: &Users, told: u64) -> Result<(), Error> {
+    match size(members) == told {
+        true => Ok(()),
+        false => {
+            let detail = "Users were erased, and the cohort's numbers are not corrected yet.";
+            Err(Problem::new(Kind::Unavailable, "users_erased", detail).retry_after(1).into())
+        }
+    }
 }
 
 /// Goes up when users are erased.

@@ -72,6 +72,8 @@ pub async fn ask(
         created_by: caller.id.clone(),
         created_at: now.timestamp_millis(),
         finished_at: None,
+        erasure: None,
+        attempt: None,
         removed_at: None,
         id,
     };
@@ -96,8 +98,10 @@ async fn enqueue(cohorts: &Cohorts, row: &DeliveryRow) -> Result<Job, Error> {
 pub async fn take_up(cohorts: &Cohorts, now: DateTime<Utc>) -> Result<(), Error> {
     let waiting = now - LOST_AFTER;
     for row in store::begun_between(&cohorts.db, waiting - FORGOTTEN_AFTER, waiting).await? {
-        if cohorts.jobs.get(&row.job_id).await?.is_none() {
-            enqueue(cohorts, &row).await?;
+        let lost = cohorts.jobs.get(&row.job_id).await?.is_none();
+        // Another process may do the same in this moment.
+        if lost && let Err(error) = enqueue(cohorts, &row).await {
+            tracing::warn!(delivery = row.id, %error, "it gets its job later");
         }
     }
     Ok(())

@@ -5,9 +5,8 @@ use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, LOCATION}
 use actix_web::web::{Data, Json, Path, Query};
 use chrono::Utc;
 use muster_http::{Caller, Page, PageQuery, Problem, ProblemBody, Role};
-use muster_jobs::Job;
 
-use super::answers::{Delivery, DeliveryBody, DestinationShown};
+use super::answers::{Accepted, Delivery, DeliveryBody, DestinationShown};
 use super::destination::of_app;
 use super::downloads::{self, Fetched};
 use super::{operations, store};
@@ -26,9 +25,7 @@ use crate::Cohorts;
     params(("app" = String, Path)),
     request_body = DeliveryBody,
     responses(
-        (status = 202, description = "The job that delivers", body = Job, headers(
-            ("Location" = String, description = "The job"),
-            ("Muster-Delivery" = String, description = "The delivery's id"))),
+        (status = 202, description = "The job that delivers", body = Accepted, headers(("Location" = String, description = "The job"))),
         (status = 403, description = "`below_floor`: it has fewer users than the app lets be shown", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such cohort, experiment, or label", body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "`secret_missing`: of the webhook; `experiment_state`: the experiment has not begun", body = ProblemBody, content_type = "application/problem+json"),
@@ -43,10 +40,8 @@ pub async fn deliver(
 ) -> Result<HttpResponse, Problem> {
     caller.require(&app, Role::Export)?;
     let (delivery, job) = operations::ask(&cohorts, &app, body.into_inner(), &caller, Utc::now()).await?;
-    let mut answer = HttpResponse::Accepted();
-    answer.insert_header((LOCATION, format!("/v1/jobs/{}", job.id)));
-    answer.insert_header(("Muster-Delivery", delivery.id));
-    Ok(answer.json(job))
+    let location = (LOCATION, format!("/v1/jobs/{}", job.id));
+    Ok(HttpResponse::Accepted().insert_header(location).json(Accepted { job, delivery_id: delivery.id }))
 }
 
 /// List deliveries, newest first.

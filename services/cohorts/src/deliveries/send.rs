@@ -5,10 +5,12 @@ use chrono::Utc;
 use muster_jobs::{Failure, Handler, Run};
 use serde::Deserialize;
 use serde_json::Value;
+use ulid::Ulid;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::answers::Manifest;
-use super::destination::{At, find};
+use super::destination::{At, DOWNLOAD, find};
+use super::downloads;
 use super::files::Files;
 use super::load::{Load, count, erasure, load};
 use super::store::{self, DeliveryRow};
@@ -54,21 +56,60 @@ async fn deliver(cohorts: &Cohorts, app: &str, id: &str, run: &Run) -> Result<Ma
         return serde_json::from_str(manifest).map_err(Failure::internal);
     }
     let load = load(cohorts, app, &row).await?;
+    if row.is_download() {
+        return keep(cohorts, (&row, &load), run).await;
+    }
     let mut manifest = load.manifest(app);
     match &find(&cohorts.destinations, app, &load.asked.destination)?.at {
         At::Webhook { url, secret_env, batch } => {
             let webhook = (url, &**secret_env, *batch);
             send_batches(cohorts, (&row, &load), webhook, &mut manifest, run).await?;
         }
-        at => write_files(cohorts, (&row, &load), at, &mut manifest, run).await?,
+        at => write_files(cohorts, (&row, &load), (at, ""), &mut manifest, run).await?,
     }
-    if row.is_download() && erasure(cohorts, app).await? != load.erasure {
-        // What is kept here must not have who was erased meanwhile.
+    let text = serde_json::to_string(&manifest).map_err(Failure::internal)?;
+    store::finish(&cohorts.db, (app, id), (&text, None), Utc::now()).await?;
+    Ok(manifest)
+}
+
+/// A download. Before its first byte the row says which erasures it knows of, so that one that comes later finds it.
+async fn keep(cohorts: &Cohorts, (row, load): (&DeliveryRow, &Load), run: &Run) -> Result<Manifest, Failure> {
+    if !store::begin_download(&cohorts.db, &row.app_id, &row.id, load.erasure).await? {
+        return Err(Failure::new("download_removed", "the time of the download was up before it was made"));
+    }
+    downloads::remove_files(cohorts, row, None).await?;
+    let attempt = Ulid::generate().to_string();
+    let kept = keep_files(cohorts, (row, load), &attempt, run).await;
+    if !matches!(kept, Ok((_, true))) {
+        downloads::forget_attempt(cohorts, row, &attempt).await?;
+    }
+    match kept? {
+        (manifest, true) => {
+            downloads::remove_files(cohorts, row, Some(&attempt)).await?;
+            Ok(manifest)
+        }
+        // Another attempt was quicker.
+        (_, false) => Err(Failure::stopped()),
+    }
+}
+
+/// Whether it is what the row names now.
+async fn keep_files(
+    cohorts: &Cohorts,
+    (row, load): (&DeliveryRow, &Load),
+    attempt: &str,
+    run: &Run,
+) -> Result<(Manifest, bool), Failure> {
+    let mut manifest = load.manifest(&row.app_id);
+    let at = &find(&cohorts.destinations, &row.app_id, DOWNLOAD)?.at;
+    write_files(cohorts, (row, load), (at, attempt), &mut manifest, run).await?;
+    if erasure(cohorts, &row.app_id).await? != load.erasure {
         return Err(Failure::passing("users_erased", "users were erased meanwhile"));
     }
     let text = serde_json::to_string(&manifest).map_err(Failure::internal)?;
-    store::finish(&cohorts.db, (app, id), (&text, load.erasure), Utc::now()).await?;
-    Ok(manifest)
+    let ids = (&*row.app_id, &*row.id);
+    let mine = store::finish(&cohorts.db, ids, (&text, Some(attempt)), Utc::now()).await?;
+    Ok((manifest, mine))
 }
 
 async fn send_batches(
@@ -93,11 +134,11 @@ async fn send_batches(
 async fn write_files(
     cohorts: &Cohorts,
     (row, load): (&DeliveryRow, &Load),
-    at: &At,
+    (at, attempt): (&At, &str),
     manifest: &mut Manifest,
     run: &Run,
 ) -> Result<(), Failure> {
-    let files = Files::open(at, row, &load.who)?;
+    let files = Files::open(at, row, &load.who, attempt)?;
     for (what, users) in &load.parts {
         let exported = export(cohorts, row, load, users, manifest).await?;
         let name = files.name(*what, load.since.as_deref(), exported.extension);

@@ -22,6 +22,10 @@ pub struct DeliveryRow {
     pub created_by: String,
     pub created_at: i64,
     pub finished_at: Option<i64>,
+    /// Of a download: the last erasure of the app's users that it knows of, once anything of it was written.
+    pub erasure: Option<i64>,
+    /// Of a download that is done: the folder of its files.
+    pub attempt: Option<String>,
     /// When a download's files went.
     pub removed_at: Option<i64>,
 }
@@ -33,7 +37,7 @@ impl DeliveryRow {
 }
 
 const SELECT: &str = "SELECT id, app_id, destination, subject, asked, job_id, cohort_id, since, batches, manifest, \
-     created_by, created_at, finished_at, removed_at FROM delivery ";
+     created_by, created_at, finished_at, erasure, attempt, removed_at FROM delivery ";
 
 pub async fn create(db: &Db, row: &DeliveryRow) -> Result<(), Error> {
     let insert = "INSERT INTO delivery (id, app_id, destination, subject, asked, job_id, batches, created_by, \
@@ -161,24 +165,25 @@ pub async fn put_batches(db: &Db, app: &str, id: &str, batches: u64) -> Result<(
     Ok(())
 }
 
+/// False when it was done before, or is a download whose time is up.
 pub async fn finish(
     db: &Db,
     (app, id): (&str, &str),
-    (manifest, erasure): (&str, u64),
+    (manifest, attempt): (&str, Option<&str>),
     now: DateTime<Utc>,
-) -> Result<(), Error> {
-    let query = "UPDATE delivery SET manifest = ?, erasure = ?, finished_at = ? \
-         WHERE app_id = ? AND id = ? AND finished_at IS NULL";
-    on!(db, pool => sqlx::query(query)
+) -> Result<bool, Error> {
+    let query = "UPDATE delivery SET manifest = ?, attempt = ?, finished_at = ? \
+         WHERE app_id = ? AND id = ? AND finished_at IS NULL AND removed_at IS NULL";
+    let done = on!(db, pool => sqlx::query(query)
         .bind(manifest)
-        .bind(erasure as i64)
+        .bind(attempt)
         .bind(now.timestamp_millis())
         .bind(app)
         .bind(id)
         .execute(pool)
-        .await
-        .map(drop)?);
-    Ok(())
+        .await?
+        .rows_affected());
+    Ok(done == 1)
 }
 
 /// Those that are not done and were asked for in this time.
@@ -195,10 +200,24 @@ pub async fn begun_between(
         .await?))
 }
 
-/// Of all apps, those whose files are there and were asked for before.
+/// Files of a download are about to be written. False when its time is up.
+pub async fn begin_download(db: &Db, app: &str, id: &str, erasure: u64) -> Result<bool, Error> {
+    let query = "UPDATE delivery SET erasure = ? WHERE app_id = ? AND id = ? AND removed_at IS NULL";
+    let done = on!(db, pool => sqlx::query(query)
+        .bind(erasure as i64)
+        .bind(app)
+        .bind(id)
+        .execute(pool)
+        .await?
+        .rows_affected());
+    Ok(done == 1)
+}
+
+/// Of all apps, those that were done before, and those that were asked for before and are not done.
 pub async fn old_downloads(db: &Db, before: DateTime<Utc>) -> Result<Vec<DeliveryRow>, Error> {
-    let query =
-        format!("{SELECT}WHERE destination = ? AND removed_at IS NULL AND created_at < ? ORDER BY id");
+    let query = format!(
+        "{SELECT}WHERE destination = ? AND removed_at IS NULL AND COALESCE(finished_at, created_at) < ? ORDER BY id"
+    );
     Ok(on!(db, pool => sqlx::query_as(sqlx::AssertSqlSafe(query))
         .bind(DOWNLOAD)
         .bind(before.timestamp_millis())
@@ -206,7 +225,7 @@ pub async fn old_downloads(db: &Db, before: DateTime<Utc>) -> Result<Vec<Deliver
         .await?))
 }
 
-/// Those whose files are there and may have users who were erased since.
+/// Those that may have users who were erased since.
 pub async fn downloads_before(db: &Db, app: &str, erasure: u64) -> Result<Vec<DeliveryRow>, Error> {
     let query = format!(
         "{SELECT}WHERE app_id = ? AND destination = ? AND removed_at IS NULL AND erasure < ? ORDER BY id"
@@ -221,8 +240,7 @@ pub async fn downloads_before(db: &Db, app: &str, erasure: u64) -> Result<Vec<De
 
 /// Apps with downloads that are there.
 pub async fn apps_with_downloads(db: &Db) -> Result<Vec<String>, Error> {
-    let query = "SELECT DISTINCT app_id FROM delivery WHERE destination = ? AND removed_at IS NULL \
-         AND finished_at IS NOT NULL";
+    let query = "SELECT DISTINCT app_id FROM delivery WHERE destination = ? AND removed_at IS NULL";
     Ok(on!(db, pool => sqlx::query_scalar(query).bind(DOWNLOAD).fetch_all(pool).await?))
 }
 

@@ -5,9 +5,10 @@ use muster_days::{Ds, Tz};
 use muster_http::{Kind, Problem};
 use ulid::Ulid;
 
+use super::claim::claim;
 use crate::Cohorts;
 use crate::answers::State;
-use crate::audiences::{Claim, Forget};
+use crate::audiences::Forget;
 use crate::definition::{Definition, fault};
 use crate::error::Error;
 use crate::store::{self, ExperimentRow};
@@ -49,7 +50,7 @@ pub async fn create(
         id,
     };
     store::create(&cohorts.db, &row).await?;
-    claim(cohorts, &row).await?;
+    claim(cohorts, app, &row.id).await?;
     Ok(row)
 }
 
@@ -71,25 +72,8 @@ pub async fn change(
     if !store::change(&cohorts.db, &row, now).await? {
         return Err(Error::Moved);
     }
-    claim(cohorts, &row).await?;
+    claim(cohorts, app, id).await?;
     find(cohorts, app, id).await
-}
-
-/// What its audience is made of must stay until the experiment has ended.
-async fn claim(cohorts: &Cohorts, row: &ExperimentRow) -> Result<(), Error> {
-    let needed = match &*row.state {
-        "stopped" | "deleted" => Claim::Nothing,
-        _ => Claim::Rule(&row.rule),
-    };
-    Ok(cohorts.audiences.claim(&row.app_id, &row.id, needed).await?)
-}
-
-/// Now and then, for whoever died between an experiment and its claim.
-pub async fn claim_all(cohorts: &Cohorts) -> Result<(), Error> {
-    for row in store::all(&cohorts.db).await? {
-        claim(cohorts, &row).await?;
-    }
-    Ok(())
 }
 
 /// Experiments with one salt, or with that of a layer or holdout, would know of each other.
@@ -152,9 +136,8 @@ pub async fn stop(
     if !store::stop(&cohorts.db, (app, id), last, now).await? {
         return Err(Error::Moved);
     }
-    let row = find(cohorts, app, id).await?;
-    claim(cohorts, &row).await?;
-    Ok(row)
+    claim(cohorts, app, id).await?;
+    find(cohorts, app, id).await
 }
 
 /// With its groups' cohorts; not when a rule names any of them.
@@ -176,8 +159,13 @@ pub async fn finish_delete(cohorts: &Cohorts, app: &str, id: &str) -> Result<(),
         }
         forgotten => forgotten?,
     }
-    cohorts.audiences.claim(app, id, Claim::Nothing).await?;
-    store::delete(&cohorts.db, app, id).await
+    store::delete(&cohorts.db, app, id).await?;
+    claim(cohorts, app, id).await
+}
+
+/// Whether it takes users from its audience, or will.
+pub fn is_open(state: &str) -> bool {
+    !matches!(state, "stopped" | "deleted")
 }
 
 pub fn require(row: &ExperimentRow, states: &[State], detail: &str) -> Result<(), Error> {

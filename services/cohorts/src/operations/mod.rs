@@ -1,6 +1,7 @@
 //! What the service decides, apart from HTTP. One file per operation.
 
 mod check;
+mod claim;
 mod clear;
 mod compare;
 mod drafts;
@@ -16,8 +17,9 @@ mod split;
 mod start;
 
 pub use check::{SALTS, Search, check};
+pub use claim::claim_all;
 pub use clear::{clear, clear_all};
-pub use drafts::{change, claim_all, create, day, delete, find, require, stop};
+pub use drafts::{change, create, day, delete, find, require, stop};
 pub use follow::{follow, refresh};
 pub use holdout::{holdout, put_holdout};
 pub use place::place;

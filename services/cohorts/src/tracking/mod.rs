@@ -11,4 +11,4 @@ mod store;
 
 pub use compute::{TRACKING, TrackingHandler};
 pub use look::look;
-pub use operations::claim_all;
+pub use operations::{claim, followed};

@@ -51,25 +51,34 @@ pub async fn track(
         created_at: now.timestamp_millis(),
     };
     let new = store::create(&cohorts.db, &row).await?;
+    claim(cohorts, app, id).await?;
     let row = store::tracked(&cohorts.db, app, id).await?.unwrap_or(row);
-    claim(cohorts, &row).await?;
     ask(cohorts, app, by, Priority::Interactive).await?;
     Ok((new, tracked(row)?))
 }
 
-/// Retention is taken of the first cohort, however long ago it was.
-async fn claim(cohorts: &Cohorts, row: &TrackedRow) -> Result<(), Error> {
-    Ok(cohorts.audiences.claim(&row.app_id, &row.subject, Claim::Cohort(&row.first_cohort)).await?)
-}
-
-/// Now and then, for whoever died between the row and its claim.
-pub async fn claim_all(cohorts: &Cohorts) -> Result<(), Error> {
-    for app in store::apps(&cohorts.db).await? {
-        for row in store::all_of(&cohorts.db, &app).await? {
-            claim(cohorts, &row).await?;
-        }
+/// Retention is taken of the first cohort, however long ago it was. Looks again: it may be followed no more.
+pub async fn claim(cohorts: &Cohorts, app: &str, subject: &str) -> Result<(), Error> {
+    let first = async || -> Result<Option<String>, Error> {
+        Ok(store::tracked(&cohorts.db, app, subject).await?.map(|row| row.first_cohort))
+    };
+    let before = first().await?;
+    let needed = before.as_deref().map_or(Claim::Nothing, Claim::Cohort);
+    cohorts.audiences.claim(app, subject, needed).await?;
+    if first().await?.is_none() {
+        cohorts.audiences.claim(app, subject, Claim::Nothing).await?;
     }
     Ok(())
+}
+
+/// App and subject of everything that is followed.
+pub async fn followed(cohorts: &Cohorts) -> Result<Vec<(String, String)>, Error> {
+    let mut followed = Vec::new();
+    for app in store::apps(&cohorts.db).await? {
+        let rows = store::all_of(&cohorts.db, &app).await?;
+        followed.extend(rows.into_iter().map(|row| (row.app_id, row.subject)));
+    }
+    Ok(followed)
 }
 
 /// A job that works out what is new, or the one that waits.
@@ -79,9 +88,8 @@ pub async fn ask(cohorts: &Cohorts, app: &str, owner: &str, priority: Priority) 
 
 pub async fn untrack(cohorts: &Cohorts, app: &str, id: &str) -> Result<(), Error> {
     let row = find(cohorts, app, id).await?;
-    cohorts.audiences.claim(app, &row.subject, Claim::Nothing).await?;
     match store::delete(&cohorts.db, app, &row.subject).await? {
-        true => Ok(()),
+        true => claim(cohorts, app, &row.subject).await,
         false => Err(unfollowed()),
     }
 }

@@ -34,6 +34,12 @@ pub async fn put_claims(db: &Db, app: &str, owner: &str, targets: &BTreeSet<Stri
     Ok(transaction.commit().await?)
 }
 
+/// App and owner of all claims.
+pub async fn claimants(db: &Db) -> Result<Vec<(String, String)>, Error> {
+    let query = "SELECT DISTINCT app_id, owner FROM segment_claim";
+    Ok(on!(db, pool => sqlx::query_as(query).fetch_all(pool).await?))
+}
+
 /// The experiments that need it.
 pub async fn experiments_on(db: &Db, app: &str, target: &str) -> Result<Vec<String>, Error> {
     let query = format!(

@@ -8,7 +8,7 @@ mod lists;
 mod made;
 mod segments;
 
-pub use claims::{claimed, claimed_by_experiments, experiments_on, put_claims};
+pub use claims::{claimants, claimed, claimed_by_experiments, experiments_on, put_claims};
 pub use cohorts::{
     Brief, NewCohort, briefs, cohort, cohort_of_job, cohorts, insert_cohort, last_cohort, remove_cohort,
     shown_of,
