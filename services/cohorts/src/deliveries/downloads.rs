@@ -144,7 +144,11 @@ fn remove_folders(folder: &Path, but: Option<&str>) -> std::io::Result<()> {
         done => done,
     };
     let Some(but) = but else { return gone(std::fs::remove_dir_all(folder)) };
-    for attempt in std::fs::read_dir(folder)? {
+    let attempts = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        attempts => attempts?,
+    };
+    for attempt in attempts {
         let attempt = attempt?;
         if attempt.file_name() != but {
             gone(std::fs::remove_dir_all(attempt.path()))?;

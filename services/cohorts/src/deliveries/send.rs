@@ -53,6 +53,10 @@ async fn deliver(cohorts: &Cohorts, app: &str, id: &str, run: &Run) -> Result<Ma
     let row = store::delivery(&cohorts.db, app, id).await?;
     let row = row.ok_or_else(|| Failure::new("not_found", "there is no such delivery"))?;
     if let Some(manifest) = &row.manifest {
+        // Whoever was killed behind it may have left what attempts before had written.
+        if let Some(attempt) = &row.attempt {
+            downloads::remove_files(cohorts, &row, Some(attempt)).await?;
+        }
         return serde_json::from_str(manifest).map_err(Failure::internal);
     }
     let load = load(cohorts, app, &row).await?;
@@ -68,16 +72,16 @@ async fn deliver(cohorts: &Cohorts, app: &str, id: &str, run: &Run) -> Result<Ma
         at => write_files(cohorts, (&row, &load), (at, ""), &mut manifest, run).await?,
     }
     let text = serde_json::to_string(&manifest).map_err(Failure::internal)?;
-    store::finish(&cohorts.db, (app, id), (&text, None), Utc::now()).await?;
+    store::finish(&cohorts.db, (app, id), &text, None, Utc::now()).await?;
     Ok(manifest)
 }
 
-/// A download. Before its first byte the row says which erasures it knows of, so that one that comes later finds it.
+/// A download. Before its first byte the row says which erasures it knows of, so that one that comes later finds it; once
+/// it is done nothing stays but its own files.
 async fn keep(cohorts: &Cohorts, (row, load): (&DeliveryRow, &Load), run: &Run) -> Result<Manifest, Failure> {
     if !store::begin_download(&cohorts.db, &row.app_id, &row.id, load.erasure).await? {
-        return Err(Failure::new("download_removed", "the time of the download was up before it was made"));
+        return ended(cohorts, row).await;
     }
-    downloads::remove_files(cohorts, row, None).await?;
     let attempt = Ulid::generate().to_string();
     let kept = keep_files(cohorts, (row, load), &attempt, run).await;
     if !matches!(kept, Ok((_, true))) {
@@ -88,8 +92,16 @@ async fn keep(cohorts: &Cohorts, (row, load): (&DeliveryRow, &Load), run: &Run) 
             downloads::remove_files(cohorts, row, Some(&attempt)).await?;
             Ok(manifest)
         }
-        // Another attempt was quicker.
-        (_, false) => Err(Failure::stopped()),
+        (_, false) => ended(cohorts, row).await,
+    }
+}
+
+/// Another attempt was quicker, or its time is up.
+async fn ended(cohorts: &Cohorts, row: &DeliveryRow) -> Result<Manifest, Failure> {
+    let row = store::delivery(&cohorts.db, &row.app_id, &row.id).await?;
+    match row.and_then(|row| row.manifest) {
+        Some(manifest) => serde_json::from_str(&manifest).map_err(Failure::internal),
+        None => Err(Failure::new("download_removed", "the time of the download was up before it was made")),
     }
 }
 
@@ -108,7 +120,7 @@ async fn keep_files(
     }
     let text = serde_json::to_string(&manifest).map_err(Failure::internal)?;
     let ids = (&*row.app_id, &*row.id);
-    let mine = store::finish(&cohorts.db, ids, (&text, Some(attempt)), Utc::now()).await?;
+    let mine = store::finish(&cohorts.db, ids, &text, Some((attempt, load.erasure)), Utc::now()).await?;
     Ok((manifest, mine))
 }
 

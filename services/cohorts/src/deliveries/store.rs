@@ -165,18 +165,21 @@ pub async fn put_batches(db: &Db, app: &str, id: &str, batches: u64) -> Result<(
     Ok(())
 }
 
-/// False when it was done before, or is a download whose time is up.
+/// Of a download with the folder of its files, and the erasure that they know of. False when it was done before, or is a
+/// download whose time is up.
 pub async fn finish(
     db: &Db,
     (app, id): (&str, &str),
-    (manifest, attempt): (&str, Option<&str>),
+    manifest: &str,
+    download: Option<(&str, u64)>,
     now: DateTime<Utc>,
 ) -> Result<bool, Error> {
-    let query = "UPDATE delivery SET manifest = ?, attempt = ?, finished_at = ? \
+    let query = "UPDATE delivery SET manifest = ?, attempt = ?, erasure = ?, finished_at = ? \
          WHERE app_id = ? AND id = ? AND finished_at IS NULL AND removed_at IS NULL";
     let done = on!(db, pool => sqlx::query(query)
         .bind(manifest)
-        .bind(attempt)
+        .bind(download.map(|(attempt, _)| attempt))
+        .bind(download.map(|(_, erasure)| erasure as i64))
         .bind(now.timestamp_millis())
         .bind(app)
         .bind(id)
@@ -200,9 +203,11 @@ pub async fn begun_between(
         .await?))
 }
 
-/// Files of a download are about to be written. False when its time is up.
+/// Files of a download are about to be written. It keeps the first erasure it is told of until it is done, since what
+/// an attempt before has written may still be there. False when it is done, or its time is up.
 pub async fn begin_download(db: &Db, app: &str, id: &str, erasure: u64) -> Result<bool, Error> {
-    let query = "UPDATE delivery SET erasure = ? WHERE app_id = ? AND id = ? AND removed_at IS NULL";
+    let query = "UPDATE delivery SET erasure = COALESCE(erasure, ?) \
+         WHERE app_id = ? AND id = ? AND finished_at IS NULL AND removed_at IS NULL";
     let done = on!(db, pool => sqlx::query(query)
         .bind(erasure as i64)
         .bind(app)
