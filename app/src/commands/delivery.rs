@@ -107,7 +107,10 @@ pub async fn run(args: DeliveryArgs) -> Result<(), Failure> {
         Action::Send { .. } => manifest(answer.get("result").unwrap_or(&Value::Null)),
         Action::All { .. } => listed(&answer),
         Action::Show { .. } | Action::Fetch { .. } => match answer.get("manifest") {
-            Some(told) if told.is_object() => manifest(told),
+            Some(told) if told.is_object() => match text(&answer, "removed_at") {
+                at if at.is_empty() => manifest(told),
+                at => format!("its files were removed at {at}\n{}", manifest(told)),
+            },
             _ => format!("it is not done yet: muster job watch {}", text(&answer, "job_id")),
         },
         Action::Destinations { .. } => destinations(&answer),

@@ -93,6 +93,11 @@ pub fn results(answer: &Value) -> String {
         lines.push(format!("without data: {}", missing.join(", ")));
     }
     lines.extend(ratio(answer));
+    if answer.get("cuped").and_then(Value::as_bool) == Some(true) {
+        lines.push(
+            "differences are without what the days before explain (CUPED); means are as they are".to_owned(),
+        );
+    }
     lines.push(String::new());
     lines.push(metrics(answer));
     for tag in items(answer, "by_tag") {
