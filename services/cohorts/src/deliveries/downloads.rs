@@ -13,7 +13,7 @@ use muster_http::{Kind, Problem};
 use object_store::ObjectStoreExt;
 
 use super::answers::{Manifest, Part};
-use super::destination::{At, DOWNLOAD, find, open_files};
+use super::destination::{At, DOWNLOAD, find};
 use super::files::of_download;
 use super::load::erasure;
 use super::store::{self, DeliveryRow};
@@ -85,7 +85,9 @@ pub async fn clear(cohorts: &Cohorts, app: &str, now: DateTime<Utc>) -> Result<u
 pub async fn sweep(cohorts: &Cohorts, now: DateTime<Utc>) -> Result<(), Error> {
     if let Some(old) = cohorts.kept.and_then(|kept| now.checked_sub_signed(kept)) {
         let rows = store::old_downloads(&cohorts.db, old).await?;
-        remove_all(cohorts, rows, now).await?;
+        if let Err(error) = remove_all(cohorts, rows, now).await {
+            tracing::warn!(%error, "old downloads are looked at again later");
+        }
     }
     for app in store::apps_with_downloads(&cohorts.db).await? {
         if let Err(error) = clear(cohorts, &app, now).await {
@@ -119,14 +121,28 @@ async fn remove(cohorts: &Cohorts, row: &DeliveryRow, now: DateTime<Utc>) -> Res
 
 /// Removes what attempts have written, `but` that of one.
 pub async fn remove_files(cohorts: &Cohorts, row: &DeliveryRow, but: Option<&str>) -> Result<(), Error> {
+    remove_beneath(cohorts, row, (None, but)).await
+}
+
+/// Removes what one attempt has written, that came to nothing.
+pub async fn forget_attempt(cohorts: &Cohorts, row: &DeliveryRow, attempt: &str) -> Result<(), Error> {
+    remove_beneath(cohorts, row, (Some(attempt), None)).await
+}
+
+/// Beneath the delivery, or one attempt of it.
+async fn remove_beneath(
+    cohorts: &Cohorts,
+    row: &DeliveryRow,
+    (attempt, but): (Option<&str>, Option<&str>),
+) -> Result<(), Error> {
     let at = &find(&cohorts.destinations, &row.app_id, DOWNLOAD)?.at;
+    let (files, folder) = of_download(at, row)?;
+    let folder = attempt.iter().fold(folder, |folder, attempt| folder.join(*attempt));
     if let At::Folder { path } = at {
-        let (_, folder) = of_download(at, row)?;
         // With what somebody who was killed has left unfinished, which is no file to a store of objects.
         return remove_folders(&path.join(folder.as_ref()), but)
             .map_err(|error| Error::Inside(error.to_string()));
     }
-    let (files, folder) = of_download(at, row)?;
     let failed = |error: object_store::Error| Error::Inside(error.to_string());
     let kept = but.map(|attempt| folder.clone().join(attempt));
     let there: Vec<_> = files.list(Some(&folder)).try_collect().await.map_err(failed)?;
@@ -153,24 +169,6 @@ fn remove_folders(folder: &Path, but: Option<&str>) -> std::io::Result<()> {
         if attempt.file_name() != but {
             gone(std::fs::remove_dir_all(attempt.path()))?;
         }
-    }
-    Ok(())
-}
-
-/// What an attempt that came to nothing has written. What stays of it goes with the delivery.
-pub async fn forget_attempt(cohorts: &Cohorts, row: &DeliveryRow, attempt: &str) -> Result<(), Error> {
-    let at = &find(&cohorts.destinations, &row.app_id, DOWNLOAD)?.at;
-    let (_, folder) = of_download(at, row)?;
-    let folder = folder.join(attempt);
-    if let At::Folder { path } = at {
-        return remove_folders(&path.join(folder.as_ref()), None)
-            .map_err(|error| Error::Inside(error.to_string()));
-    }
-    let (files, _) = open_files(at)?;
-    let failed = |error: object_store::Error| Error::Inside(error.to_string());
-    let there: Vec<_> = files.list(Some(&folder)).try_collect().await.map_err(failed)?;
-    for file in there {
-        files.delete(&file.location).await.map_err(failed)?;
     }
     Ok(())
 }

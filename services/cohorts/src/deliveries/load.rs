@@ -17,7 +17,7 @@ pub struct Load {
     pub who: Who,
     pub since: Option<String>,
     pub parts: Vec<(What, Vec<InGroup>)>,
-    /// How often users of the app had been erased when their ids were read.
+    /// The erasure of the app's users that was the last one when their ids were read; see [`erasure`].
     pub erasure: u64,
 }
 
@@ -127,7 +127,7 @@ fn agree(members: &Users, told: u64) -> Result<(), Error> {
     }
 }
 
-/// Goes up when users are erased.
+/// The publication that erased users of the app last, 0 where none did: it goes up with every erasure.
 pub async fn erasure(cohorts: &Cohorts, app: &str) -> Result<u64, Error> {
     let snapshot = cohorts.audiences.refreshed(app).await?;
     Ok(snapshot.map_or(0, |snapshot| snapshot.manifest().erasure()))

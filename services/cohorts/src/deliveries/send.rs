@@ -85,7 +85,10 @@ async fn keep(cohorts: &Cohorts, (row, load): (&DeliveryRow, &Load), run: &Run) 
     let attempt = Ulid::generate().to_string();
     let kept = keep_files(cohorts, (row, load), &attempt, run).await;
     if !matches!(kept, Ok((_, true))) {
-        downloads::forget_attempt(cohorts, row, &attempt).await?;
+        // What stays of it goes with the delivery; why it came to nothing is what matters.
+        if let Err(error) = downloads::forget_attempt(cohorts, row, &attempt).await {
+            tracing::warn!(delivery = row.id, %error, "what an attempt has written stays for now");
+        }
     }
     match kept? {
         (manifest, true) => {

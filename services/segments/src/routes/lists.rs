@@ -141,7 +141,7 @@ pub async fn rename(
     responses(
         (status = 204, description = "It is deleted"),
         (status = 404, description = "No such list", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, description = "`list_in_use`: segments name it", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "`list_in_use`: segments, or experiments that have not ended, name it", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub async fn delete(
